@@ -1,0 +1,1 @@
+"""The data plane: the engine and one folder per stage."""

@@ -1,0 +1,311 @@
+"""The door to the file system: the calls that the engine makes, and nothing else of `os`.
+
+Tests put a scheduler, a fault or a lying cache behind the same protocol. A *handle* is an open
+directory: it stays with the directory itself, wherever that is moved (PROTOCOL 8, N7).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CHUNK_BYTES = 1 << 20
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Kind(StrEnum):
+    """What a directory entry is, links not followed."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    OTHER = "other"
+
+
+class Entry(NamedTuple):
+    """One name in a directory; `size` in bytes and `mode` are 0 where they were not asked for."""
+
+    name: str
+    kind: Kind
+    size: int
+    mtime_ns: int
+    mode: int
+
+
+class FileSystem(Protocol):
+    """What the engine needs of a shared file system. Every method may raise OSError.
+
+    A name that is gone is FileNotFoundError, also when the server says ESTALE for a handle.
+    """
+
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        """Create `name` with its content in one exclusive step (the register of PROTOCOL 2)."""
+        ...
+
+    def readlink(self, name: str, at: int | None = None) -> str:
+        """Return the value of a register; EINVAL when the name is no symlink."""
+        ...
+
+    def mkdir(self, path: str) -> None:
+        """Create a directory, exclusively."""
+        ...
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory; the server decides whether it is empty."""
+        ...
+
+    def unlink(self, path: str) -> None:
+        """Remove a file or link."""
+        ...
+
+    def rename(self, source: str, target: str) -> None:
+        """Move; onto a directory that is not empty: ENOTEMPTY or EEXIST."""
+        ...
+
+    def rename_at(self, source: str, target: str, at: int) -> None:
+        """Move within the directory behind a handle."""
+        ...
+
+    def listdir(self, place: str | int) -> list[str]:
+        """Return the names in a directory, in any order."""
+        ...
+
+    def scan(self, path: str) -> list[Entry]:
+        """Return one directory's entries, sorted by name."""
+        ...
+
+    def opendir(self, path: str) -> int:
+        """Open a directory (never through a symlink in its last part); returns a handle."""
+        ...
+
+    def close(self, handle: int) -> None:
+        """Give a handle back."""
+        ...
+
+    def touch(self, place: str | int) -> None:
+        """Set the times to the file server's now."""
+        ...
+
+    def mtime_ns(self, path: str) -> int:
+        """Return a directory's mtime by open + fstat, never by stat (0 s against 30 s of lies on NFS)."""
+        ...
+
+    def device(self, path: str) -> int:
+        """Return the number of the device that holds `path`."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """Return a small file's content."""
+        ...
+
+    def write_new(self, path: str, content: bytes) -> None:
+        """Create a file exclusively, then write it. Never for decisions (PROTOCOL 8, N4)."""
+        ...
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put a file in place whole: temporary name, fsync, rename."""
+        ...
+
+    def digest(self, path: str, progress: Callable[[], None]) -> str:
+        """Return the SHA-256 of a file in hex; `progress` is called after each MiB."""
+        ...
+
+    def copy(self, source: str, target: str, progress: Callable[[], None]) -> None:
+        """Copy one file's bytes and times, exclusively; `progress` is called after each MiB."""
+        ...
+
+    def sync(self, place: str | int) -> None:
+        """Make a file or directory durable (fsync)."""
+        ...
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Set permission bits."""
+        ...
+
+    def remove_tree(self, path: str) -> bool:
+        """Remove a directory and all below it; True if nothing is left there."""
+        ...
+
+    def open_new(self, name: str, at: int) -> int:
+        """Create a file in the directory behind `at`; returns a descriptor for `append` and `close`."""
+        ...
+
+    def append(self, descriptor: int, content: bytes) -> None:
+        """Write at the end."""
+        ...
+
+
+def _unstale(error: OSError) -> OSError:
+    """ESTALE from a handle means that another client removed the directory (PROTOCOL 3, ERRORS)."""
+    if error.errno == errno.ESTALE:
+        return FileNotFoundError(errno.ENOENT, "stale handle", error.filename)
+    return error
+
+
+class Posix:
+    """The real file system."""
+
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        try:
+            os.symlink(value, name, dir_fd=at)
+        except OSError as error:
+            raise _unstale(error) from None
+
+    def readlink(self, name: str, at: int | None = None) -> str:
+        try:
+            return os.readlink(name, dir_fd=at)
+        except OSError as error:
+            raise _unstale(error) from None
+
+    def mkdir(self, path: str) -> None:
+        os.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        os.rmdir(path)
+
+    def unlink(self, path: str) -> None:
+        os.unlink(path)
+
+    def rename(self, source: str, target: str) -> None:
+        try:
+            os.rename(source, target)
+        except OSError as error:
+            raise _unstale(error) from None
+
+    def rename_at(self, source: str, target: str, at: int) -> None:
+        try:
+            os.rename(source, target, src_dir_fd=at, dst_dir_fd=at)
+        except OSError as error:
+            raise _unstale(error) from None
+
+    def listdir(self, place: str | int) -> list[str]:
+        try:
+            return os.listdir(place)
+        except OSError as error:
+            raise _unstale(error) from None
+
+    def scan(self, path: str) -> list[Entry]:
+        with os.scandir(path) as found:
+            return sorted(map(_entry, found))
+
+    def opendir(self, path: str) -> int:
+        return os.open(path, _OPEN_DIRECTORY)
+
+    def close(self, handle: int) -> None:
+        os.close(handle)
+
+    def touch(self, place: str | int) -> None:
+        os.utime(place)
+
+    def mtime_ns(self, path: str) -> int:
+        handle = os.open(path, _OPEN_DIRECTORY)
+        try:
+            return os.fstat(handle).st_mtime_ns
+        finally:
+            os.close(handle)
+
+    def device(self, path: str) -> int:
+        return os.stat(path).st_dev
+
+    def read(self, path: str) -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            chunks: list[bytes] = []
+            while chunk := os.read(descriptor, CHUNK_BYTES):
+                chunks.append(chunk)
+            return b"".join(chunks)
+        finally:
+            os.close(descriptor)
+
+    def write_new(self, path: str, content: bytes) -> None:
+        descriptor = os.open(path, _CREATE, 0o666)
+        try:
+            self.append(descriptor, content)
+        finally:
+            os.close(descriptor)
+
+    def replace(self, path: str, content: bytes) -> None:
+        temporary = f"{path}.{os.getpid()}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        try:
+            self.append(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+
+    def digest(self, path: str, progress: Callable[[], None]) -> str:
+        found = hashlib.sha256()
+        with open(path, "rb", buffering=0) as source:
+            while chunk := source.read(CHUNK_BYTES):
+                found.update(chunk)
+                progress()
+        return found.hexdigest()
+
+    def copy(self, source: str, target: str, progress: Callable[[], None]) -> None:
+        with open(source, "rb", buffering=0) as reader, open(target, "xb", buffering=0) as writer:
+            while chunk := reader.read(CHUNK_BYTES):
+                self.append(writer.fileno(), chunk)
+                progress()
+        shutil.copystat(source, target)
+
+    def sync(self, place: str | int) -> None:
+        if isinstance(place, int):
+            os.fsync(place)
+            return
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def chmod(self, path: str, mode: int) -> None:
+        os.chmod(path, mode)
+
+    def remove_tree(self, path: str) -> bool:
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)
+            return not os.path.lexists(path)
+        return True
+
+    def open_new(self, name: str, at: int) -> int:
+        return os.open(name, _CREATE | os.O_APPEND, 0o666, dir_fd=at)
+
+    def append(self, descriptor: int, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def _entry(found: os.DirEntry[str]) -> Entry:
+    """Ask for size and times of files and directories only: markers are links, and many."""
+    kind = _kind(found)
+    match kind:
+        case Kind.FILE | Kind.DIRECTORY:
+            facts = found.stat(follow_symlinks=False)
+            return Entry(found.name, kind, facts.st_size, facts.st_mtime_ns, stat.S_IMODE(facts.st_mode))
+        case Kind.LINK | Kind.OTHER:
+            return Entry(found.name, kind, 0, 0, 0)
+        case _:
+            assert_never(kind)
+
+
+def _kind(found: os.DirEntry[str]) -> Kind:
+    if found.is_symlink():
+        return Kind.LINK
+    if found.is_dir(follow_symlinks=False):
+        return Kind.DIRECTORY
+    return Kind.FILE if found.is_file(follow_symlinks=False) else Kind.OTHER
