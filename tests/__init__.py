@@ -1,0 +1,1 @@
+"""Tests, by question: unit, simulation, contract, end_to_end, repository."""
