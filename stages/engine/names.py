@@ -8,6 +8,10 @@ from typing import NamedTuple
 from stages.engine.errors import NameNotAllowedError
 
 MANIFEST = "manifest.json"
+ATTEMPT = "attempt.json"  # in an attempt's private place: what does not fit into its register
+STORAGE_NOTE = "storage.json"  # attempt.json is renamed to this when the storage made its owner give up
+OUTPUT = "out"  # in an attempt's private place: what becomes the published dataset
+SCRATCH = "scratch"  # the same: the author's, gone before the commit
 NAME_BYTES_MAX = 200  # leaves room below NAME_MAX = 255 for `+g<n>`, `.<k>.<token>` and `~<token>`
 
 _GENERATION = re.compile(r"\+g([1-9][0-9]*)$")
