@@ -1,0 +1,62 @@
+# What a person types in a fresh clone. Every target does the set-up that it needs, and says so.
+# Nothing is written outside the clone: temporary files and caches go to .tmp, packages to .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test check verify bench lock clean
+
+bin := .venv/bin
+export TMPDIR := $(CURDIR)/.tmp
+export XDG_CACHE_HOME := $(CURDIR)/.tmp/cache
+export MPLCONFIGDIR := $(CURDIR)/.tmp/cache/matplotlib
+export PYTHONPATH :=
+
+help: ## this list
+	@echo 'phaseline: make TARGET'
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  %-7s %s\n' "$$name" "$$what"; done
+
+setup: ## make .venv with bin/phaseline in it (a second time: nothing to do)
+	@bash .ci/setup
+
+demo: setup ## two dozen datasets and more through five stages, then where the reports are
+	@$(bin)/phaseline demo
+
+test: setup ## every test but the long simulations
+	@echo '== tests'
+	@$(bin)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+check: setup ## format, lint, strict types, import contracts, unused dependencies
+	@echo '== format'
+	@$(bin)/ruff format --check
+	@echo '== lint'
+	@$(bin)/ruff check
+	@echo '== types'
+	@$(bin)/basedpyright
+	@echo '== import contracts'
+	@$(bin)/lint-imports --no-cache
+	@echo '== unused dependencies'
+	@$(bin)/deptry .
+
+verify: setup ## the long simulations: hours of interleavings, ten thousand datasets in a kill storm
+	@echo '== long simulations'
+	@$(bin)/python -m pytest -n 2 --dist worksteal -m verify --timeout 14400 $(ARGS)
+
+bench: setup ## measure, and write benchmarks/results.json
+	@echo '== benchmarks'
+	@$(bin)/python -m benchmarks
+
+lock: setup ## choose all versions anew (all.txt), and take what is for set-up and for a compute node from it
+	@echo '== locks'
+	@$(call compile,all,) --upgrade --all-extras --group dev
+	@$(call compile,setup,all) --extra example --group dev
+	@$(call compile,base,all)
+
+clean: ## remove what setup, tests and tools have made (no data root)
+	rm -rf .venv .tmp .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One file of exact versions: no addresses, no hashes, for every Python from 3.11 on. $(1) its name, $(2) the file that binds it.
+compile = $(bin)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-emit-index-url \
+	--no-header --no-annotate $(if $(2),--constraints locks/$(2).txt) --output-file locks/$(1).txt
