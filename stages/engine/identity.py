@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Identity:
         return token + self._tail
 
 
-def current(environment: dict[str, str] | os._Environ[str] = os.environ) -> Identity:
+def current(environment: Mapping[str, str] = os.environ) -> Identity:
     """Return the identity of this process; SLURM's environment says in which job it runs."""
     job = environment.get("SLURM_JOB_ID", "")
     restart = environment.get("SLURM_RESTART_COUNT", "0")

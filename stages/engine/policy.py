@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from stages.engine.records import EndKind, Ended
+from stages.engine.records import Ended, EndKind
 
 ATTEMPTS_IN_ALL = 1000  # k_max: no dataset is tried more often, whatever the reasons
 LOST_MAX = 10

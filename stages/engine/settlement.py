@@ -7,11 +7,12 @@ network file system may answer any look-up with ENOENT, so only the server's own
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
 from stages.engine import names
-from stages.engine.records import EndKind, Ended
+from stages.engine.records import Ended, EndKind
 from stages.engine.registers import Registers
 
 if TYPE_CHECKING:
@@ -153,7 +154,5 @@ class Settlement:
         return self._move(self._at.reads.failed, dataset, self._at.reads.dataset(dataset))
 
     def _mkdir(self, path: str) -> None:
-        try:
+        with suppress(FileExistsError):
             self._fs.mkdir(path)
-        except FileExistsError:
-            pass

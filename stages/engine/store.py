@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from stages.engine import names, policy
-from stages.engine.errors import DamagedRegisterError, NoAnswerError, RevokedError, StorageError
+from stages.engine.errors import DamagedRegisterError, RevokedError, StorageError
 from stages.engine.policy import NOTHING_SPENT, Cause
-from stages.engine.records import EndKind, Ended
+from stages.engine.records import Ended, EndKind
 from stages.engine.registers import Registers
 from stages.engine.settlement import Settled, Settlement
 from stages.engine.state import read_markers
@@ -66,7 +67,7 @@ class Terms:
     retry: policy.RetryRule
     durability: Durability
     ready_marker: bool = False
-    described: bytes = b"{}"
+    described: bytes = b'{"format": 1}'
 
 
 class Store:
@@ -160,16 +161,15 @@ class Store:
 
     def _open_private(self, claim: Claim) -> None:
         """Make the attempt's private place; EEXIST can only be our own request, sent again."""
+        facts = self.terms.described[:-1] + b', "started": %.3f}\n' % self.clock.now()
         try:
             for path in (claim.private, f"{claim.private}/{names.OUTPUT}"):
-                try:
+                with suppress(FileExistsError):
                     self.fs.mkdir(path)
-                except FileExistsError:
-                    pass
-            started = b', "started": %.3f}\n' % self.clock.now()
-            self.fs.write_new(f"{claim.private}/{names.ATTEMPT}", self.terms.described[:-1] + started)
-        except (FileNotFoundError, FileExistsError):
-            raise FileNotFoundError(claim.private) from None  # revoked already
+            with suppress(FileExistsError):
+                self.fs.write_new(f"{claim.private}/{names.ATTEMPT}", facts)
+        except FileNotFoundError:
+            raise  # revoked already
         except OSError as error:
             self.end(claim, Cause.RELEASED, f"the storage failed: {error.strerror}")
             raise
@@ -202,7 +202,7 @@ class Store:
             claim.handle, claim.attempt, before=claim.before, cause=cause, why=why, after_seconds=after_seconds
         )
 
-    def decide(  # noqa: PLR0913 - the facts of one decision
+    def decide(
         self,
         handle: int,
         attempt: names.Attempt,
@@ -234,28 +234,25 @@ class Store:
     def ring(self, handle: int) -> None:
         """Make sure that every client notices what was just put (PROTOCOL 3, BELL)."""
         self.clock.sleep(BELL_SECONDS)
-        try:
+        with suppress(OSError):  # a bell is a help, never a promise
             self.fs.touch(handle)
-        except OSError:
-            pass  # a bell is a help, never a promise
+
+    def abandon(self, claim: Claim) -> None:
+        """Clean up after an attempt that somebody else ended; without proof of that, nothing is removed."""
+        end = self.registers.ended(claim.handle, claim.tag, claim.attempt.number)
+        if end is not None and end.kind is not EndKind.PUBLISH:
+            self.fs.remove_tree(claim.private)
 
     def leave(self, claim: Claim) -> None:
         """Leave an attempt to the sweeper, with the note that the storage is the reason."""
-        try:
+        with suppress(OSError):  # without it the attempt is lost without a known cause: no failure either
             self.fs.rename(f"{claim.private}/{names.ATTEMPT}", f"{claim.private}/{names.STORAGE_NOTE}")
-        except OSError:
-            pass  # then it is lost without a known cause, which costs no attempt either
 
 
 def storage_error(error: OSError) -> StorageError:
-    """Say what the storage did; NoAnswerError passes through."""
-    if isinstance(error, StorageError):
-        return error
+    """Say what the storage did."""
     return StorageError(
         f"the storage failed ({error.strerror or error})",
         where=error.filename,
         todo="free space or mend the mount, then start the poller again; no dataset paid for it",
     )
-
-
-__all__ = ["Claim", "Loss", "NoAnswerError", "Refusal", "Store", "Terms", "storage_error"]

@@ -1,0 +1,5 @@
+"""The coordination engine; this face of it is what the author of a stage sees."""
+
+from stages.engine.errors import RejectDataset, TryLater
+
+__all__ = ["RejectDataset", "TryLater"]

@@ -1,0 +1,75 @@
+"""Attempt: what the author of a stage is handed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.engine import names
+
+if TYPE_CHECKING:
+    from loguru import Logger
+
+
+class Attempt:
+    """One try at one dataset.
+
+    `input` is the dataset's directory, to be read only; `output` an empty directory for the result. Whatever is printed
+    or logged goes to the attempt's log, which travels with the dataset.
+    """
+
+    def __init__(
+        self, *, dataset: str, stage: str, number: int, input: str, output: str, scratch: str  # noqa: A002 - its name
+    ) -> None:
+        self.dataset = dataset
+        self.stage = stage
+        self.number = number
+        self.input = Path(input)
+        self.output = Path(output)
+        self._scratch = Path(scratch)
+
+    def __repr__(self) -> str:
+        return f"<attempt {self.number} at {self.dataset} in {self.stage}>"
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A directory for what nobody needs afterwards: made when first asked for, gone with the attempt."""
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        return self._scratch
+
+    @cached_property
+    def files(self) -> tuple[Path, ...]:
+        """Every regular file of the dataset, absolute, at any depth, sorted by path; markers and manifest left out.
+
+        A symlink counts if it leads to a regular file of the same dataset.
+        """
+        top = str(self.input)
+        inside = os.path.realpath(top) + "/"
+        found = [path for name, path in _walk(top, inside) if not (path == f"{top}/{name}" and _is_ours(name))]
+        return tuple(map(Path, sorted(found)))
+
+    @property
+    def log(self) -> Logger:
+        """A loguru logger with dataset, stage and attempt bound; `print` and `logging` do as well."""
+        from loguru import logger  # noqa: PLC0415 - a stage that only prints starts faster without
+
+        return logger.bind(dataset=self.dataset, stage=self.stage, attempt=self.number)
+
+
+def _is_ours(name: str) -> bool:
+    return name == names.MANIFEST or names.is_reserved(name)
+
+
+def _walk(directory: str, inside: str) -> Iterator[tuple[str, str]]:
+    """Yield name and path of every regular file below `directory`; `inside` bounds what a symlink may lead to."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, inside)
+            elif entry.is_file(follow_symlinks=False) or (
+                entry.is_symlink() and os.path.realpath(entry.path).startswith(inside) and entry.is_file()
+            ):
+                yield entry.name, entry.path

@@ -1,0 +1,70 @@
+"""Being asked to stop: SIGTERM, SIGINT and the batch system's warning before the time limit."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+class Drain:
+    """Remembers that this process was asked to stop, and wakes whoever waits.
+
+    `fd` becomes readable when a signal arrives: for `select` in the code that waits for a child.
+    """
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.fd, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def install(self) -> None:
+        """Take the signals over; only in the main thread, once per process."""
+        signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, self._ask)
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether the poller is to stop claiming."""
+        return self.times > 0
+
+    def request(self) -> None:
+        """Ask this process to stop, as a signal would."""
+        self.times += 1
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until the next signal."""
+        select.select([self.fd], [], [], max(0.0, seconds))
+        self.quiet()
+
+    def quiet(self) -> None:
+        """Take the wake-ups that have arrived, so that the next `select` waits again."""
+        try:
+            while os.read(self.fd, 4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.request()
+
+
+class DrainableClock:
+    """The real clock, whose sleeps end early when the process is asked to stop."""
+
+    def __init__(self, drain: Drain) -> None:
+        self._drain = drain
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._drain.wait(seconds)

@@ -1,0 +1,197 @@
+"""From a claim to a verdict: look at the input, have the work done, seal what came out of it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from stages.engine import manifest, names, policy, tree
+from stages.engine.attemptlog import AttemptLog
+from stages.engine.errors import RevokedError
+from stages.engine.manifest import Json
+from stages.engine.policy import Cause
+from stages.engine.store import Claim, Store
+from stages.engine.vigil import StoppedError, Vigil
+from stages.engine.work.order import Order, Work
+from stages.engine.work.outcome import Outcome, OutcomeKind, Stop
+
+EMPTY_SECONDS = 30.0
+STORAGE_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT}
+)
+PROBE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the stage wants of an attempt. `described` goes into every manifest as it stands."""
+
+    requires: tuple[str, ...] = ()
+    hashing: bool = True
+    group_mode: int = tree.GROUP_READS_AND_WRITES
+    log_bytes_max: int = 10 * 1024 * 1024
+    heartbeat_seconds: float = 30.0
+    expires_seconds: float = 180.0
+    described: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """How an attempt is to end; `cause` None means: publish.
+
+    `halt` tells that this poller must not go on: the storage failed, or processes could not be stopped.
+    """
+
+    cause: Cause | None
+    why: str = "ok"
+    signature: str = ""
+    after_seconds: float | None = None
+    halt: bool = False
+
+
+PUBLISH = Verdict(cause=None)
+
+
+class Publication:
+    """Judges the attempts of one stage."""
+
+    def __init__(self, *, store: Store, work: Work, terms: Terms, vigil: Vigil) -> None:
+        self._store, self._fs, self._work, self._terms, self._vigil = store, store.fs, work, terms, vigil
+
+    def judge(self, claim: Claim, log: AttemptLog) -> Verdict:
+        """Carry out an attempt up to the point where it can be committed.
+
+        Raises RevokedError. Failures of the storage are a verdict with `halt`: nobody pays for them.
+        """
+        try:
+            return self._judge(claim, log)
+        except StoppedError as stopped:
+            return self._stopped(stopped.stop)
+        except tree.OutputError as error:
+            return Verdict(cause=Cause.FAILED, why=str(error), signature=error.what)
+        except FileNotFoundError as error:
+            return Verdict(cause=Cause.FAILED, why=f"it vanished while it was at work: {error.filename}")
+        except OSError as error:
+            if error.errno in STORAGE_ERRORS:
+                return storage_verdict(error.strerror or str(error))
+            return Verdict(cause=Cause.FAILED, why=str(error), signature=str(error.errno))
+
+    def _judge(self, claim: Claim, log: AttemptLog) -> Verdict:
+        started = self._store.clock.now()
+        before = tree.payload(self._fs, claim.input)
+        refused = self._refused(claim, before)
+        if refused is not None:
+            return refused
+        order = Order(
+            dataset=claim.attempt.dataset,
+            stage=self._store.passage.stage,
+            number=claim.attempt.number,
+            token=claim.attempt.token,
+            input=claim.input,
+            output=f"{claim.private}/{names.OUTPUT}",
+            scratch=f"{claim.private}/{names.SCRATCH}",
+            watch_seconds=self._vigil.watch_seconds,
+        )
+        outcome = self._work.run(order, self._vigil.watch, log.write)
+        verdict = self._weigh(outcome, claim)
+        if verdict.cause is not None:
+            return verdict
+        return self._seal(claim, before, started)
+
+    def _refused(self, claim: Claim, items: list[tree.Item]) -> Verdict | None:
+        """Look at what arrived before any work is done on it."""
+        if not items:
+            wait_seconds = policy.doubled(policy.laters(claim.before) + 1, EMPTY_SECONDS)
+            return Verdict(cause=Cause.LATER, why="the dataset is empty", after_seconds=wait_seconds)
+        missing = tree.missing(self._terms.requires, items)
+        if missing:
+            return Verdict(cause=Cause.REJECTED, why=f"required files are missing: {' '.join(missing)}")
+        return None
+
+    def _weigh(self, outcome: Outcome, claim: Claim) -> Verdict:
+        if not outcome.contained:
+            why = f"its processes could not be stopped ({outcome.why})"
+            return Verdict(cause=Cause.RELEASED, why=why, halt=True)
+        match outcome.kind:
+            case OutcomeKind.PUBLISH:
+                return PUBLISH
+            case OutcomeKind.FAIL:
+                sick = self._probe(claim)
+                return sick or Verdict(cause=Cause.FAILED, why=outcome.why, signature=outcome.signature)
+            case OutcomeKind.REJECT:
+                return Verdict(cause=Cause.REJECTED, why=outcome.why)
+            case OutcomeKind.LATER:
+                return Verdict(cause=Cause.LATER, why=outcome.why, after_seconds=outcome.after_seconds)
+            case OutcomeKind.STORAGE:
+                return storage_verdict(outcome.why)
+            case OutcomeKind.STOPPED:
+                return self._stopped(outcome.stop or Stop.DRAIN)
+            case _:
+                assert_never(outcome.kind)
+
+    def _probe(self, claim: Claim) -> Verdict | None:
+        """A failure beside a full or broken storage is the storage's, whatever the author's code said."""
+        path = f"{claim.private}/.probe"
+        try:
+            self._fs.write_new(path, b"\0" * PROBE_BYTES)
+            self._fs.unlink(path)
+        except OSError as error:
+            if error.errno in STORAGE_ERRORS:
+                return storage_verdict(error.strerror or str(error))
+        return None
+
+    def _stopped(self, stop: Stop) -> Verdict:
+        match stop:
+            case Stop.REVOKED:
+                raise RevokedError
+            case Stop.DRAIN:
+                return Verdict(cause=Cause.RELEASED, why="released: its poller was asked to stop")
+            case Stop.DEADLINE:
+                if self._vigil.had_full_time():
+                    return Verdict(cause=Cause.FAILED, why="does not fit into the job's time limit")
+                return Verdict(cause=Cause.RELEASED, why="released: the job's time limit was near")
+            case _:
+                assert_never(stop)
+
+    def _seal(self, claim: Claim, before: list[tree.Item], started: float) -> Verdict:
+        """Check that the input stood still, then make the output publishable, its manifest included."""
+        fs, terms, progress = self._fs, self._terms, self._vigil.progress
+        self._clear_private(claim)
+        out, syncing = f"{claim.private}/{names.OUTPUT}", self._store.terms.durability.syncs_output
+        rule = tree.SealRule(hashing=terms.hashing, syncing=syncing, group_mode=terms.group_mode)
+        outputs = tree.seal(fs, out, rule, progress)
+        made_of = manifest.inputs(fs, claim.input, before, hashing=terms.hashing, progress=progress)
+        after = tree.payload(fs, claim.input)
+        if after != before:
+            changed = tree.difference(before, after)
+            return Verdict(
+                cause=Cause.LATER,
+                why=f"input changed while it was read ({changed}): copy into _incoming, then rename",
+            )
+        work = manifest.Work(
+            attempt=claim.attempt,
+            stage=self._store.passage.stage,
+            started=started,
+            ended=self._store.clock.now(),
+        )
+        bytes_in = tree.total_bytes(before)
+        content = manifest.render(work, terms.described, made_of=made_of, bytes_in=bytes_in, outputs=outputs)
+        fs.write_new(f"{out}/{names.MANIFEST}", content)
+        if syncing:
+            for path in (f"{out}/{names.MANIFEST}", out, claim.private):
+                fs.sync(path)
+        return PUBLISH
+
+    def _clear_private(self, claim: Claim) -> None:
+        """At the commit the attempt's place holds its output and plain files only (PROTOCOL 3)."""
+        expected = (names.OUTPUT, names.ATTEMPT)
+        for name in self._fs.listdir(claim.private):
+            if name not in expected:
+                self._fs.remove_tree(f"{claim.private}/{name}")
+
+
+def storage_verdict(why: str) -> Verdict:
+    """The storage failed: the dataset waits, longer each time, and no attempt is counted."""
+    return Verdict(cause=Cause.LATER, why=f"the storage failed: {why}", halt=True)

@@ -1,0 +1,116 @@
+"""What a sweeper has seen so far: heartbeats, and since when they have not moved (PROTOCOL 3, STALE)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from loguru import logger
+
+from stages.engine.fs import FileSystem
+from stages.engine.manifest import Json
+
+VERSION = 1
+SECOND_LOOK = 1.5  # heartbeats: while a server is down nobody can beat
+
+
+class Freshness(StrEnum):
+    """What a sighting tells of an attempt's owner."""
+
+    FRESH = "fresh"
+    SUSPECT = "suspect"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """How long an owner may be silent, in seconds of the observer's own monotonic clock."""
+
+    heartbeat_seconds: float
+    expires_seconds: float
+
+
+@dataclass(slots=True)
+class Sighting:
+    """A heartbeat as it was seen (None: there was no private place yet), and when it was first seen so."""
+
+    heartbeat_ns: int | None
+    since: float
+    suspected: float | None = None
+
+
+@dataclass(slots=True)
+class BackingOff:
+    """A dataset that waits for its not-before (seconds since the epoch); `rung`: its bell was rung."""
+
+    number: int
+    not_before: int
+    rung: bool = False
+
+
+@dataclass(slots=True)
+class Sightings:
+    """The memory of the sweepers of one stage on one boot of one host; times are CLOCK_MONOTONIC's.
+
+    `troubles` maps a dataset to what a person should know of it, as of the last full pass.
+    """
+
+    attempts: dict[str, Sighting] = field(default_factory=dict[str, Sighting])
+    backing_off: dict[str, BackingOff] = field(default_factory=dict[str, BackingOff])
+    troubles: dict[str, str] = field(default_factory=dict[str, str])
+    last_full: float | None = None
+    last_bell: float | None = None
+
+    def judge(self, attempt: str, heartbeat_ns: int | None, now: float, lease: Lease) -> Freshness:
+        """Note a heartbeat and say what follows from how long it has not moved."""
+        seen = self.attempts.get(attempt)
+        if seen is None or seen.heartbeat_ns != heartbeat_ns:
+            self.attempts[attempt] = Sighting(heartbeat_ns, now)
+            return Freshness.FRESH
+        if now - seen.since <= lease.expires_seconds:
+            return Freshness.FRESH
+        if seen.suspected is None:
+            seen.suspected = now
+        if now - seen.suspected < SECOND_LOOK * lease.heartbeat_seconds:
+            return Freshness.SUSPECT
+        return Freshness.STALE
+
+    def keep(self, attempts: set[str]) -> None:
+        """Forget all attempts but these."""
+        self.attempts = {name: seen for name, seen in self.attempts.items() if name in attempts}
+
+
+def save(sightings: Sightings, fs: FileSystem, path: str, *, boot_id: str, now: float) -> None:
+    """Write the sightings for the next one-shot sweeper of this boot."""
+    facts: dict[str, Json] = {
+        "version": VERSION,
+        "boot_id": boot_id,
+        "written": now,
+        "last_full": sightings.last_full,
+        "last_bell": sightings.last_bell,
+        "attempts": {n: [s.heartbeat_ns, s.since, s.suspected] for n, s in sightings.attempts.items()},
+        "backing_off": {n: [b.number, b.not_before, b.rung] for n, b in sightings.backing_off.items()},
+        "troubles": dict[str, Json](sightings.troubles),
+    }
+    fs.replace(path, json.dumps(facts).encode())
+
+
+def load(fs: FileSystem, path: str, *, boot_id: str, now: float) -> Sightings:
+    """Read what was seen before; unreadable, of another boot or from the future means never seen."""
+    try:
+        facts = json.loads(fs.read(path))
+        if facts["version"] != VERSION or facts["boot_id"] != boot_id or facts["written"] > now:
+            return Sightings()
+        return Sightings(
+            attempts={name: Sighting(*seen) for name, seen in facts["attempts"].items()},
+            backing_off={name: BackingOff(*seen) for name, seen in facts["backing_off"].items()},
+            troubles=dict(facts["troubles"]),
+            last_full=facts["last_full"],
+            last_bell=facts["last_bell"],
+        )
+    except FileNotFoundError:
+        return Sightings()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        logger.warning("sightings in {} cannot be read ({}): every lease begins anew", path, error)
+        return Sightings()
