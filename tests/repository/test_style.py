@@ -13,7 +13,7 @@ from tests.repository.checkout import ROOT, name, product_modules, sources, tree
 
 MODULE_LINES_MAX = 300
 FUNCTION_LINES_MAX = 40
-NOT_OURS = re.compile(r"(?i)(^|_)(job|task|worker|run)s?(_|$)|(?<=[a-z])(Job|Task|Worker|Run)(?=[A-Z]|s?$)")
+NOT_OURS = re.compile(r"(^|_)(job|task|worker|run)s?(_|$)|(^|(?<=[a-z]))(Job|Task|Worker|Run)s?(?=[A-Z]|$)")
 
 type_of_function = (ast.FunctionDef, ast.AsyncFunctionDef)
 
