@@ -55,7 +55,7 @@ lock: setup ## choose all versions anew (all.txt), and take what is for set-up a
 
 clean: ## remove what setup, tests and tools have made (no data root)
 	rm -rf .venv .tmp .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find benchmarks flows infra stages tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One file of exact versions: no addresses, no hashes, for every Python from 3.11 on. $(1) its name, $(2) the file that binds it.
 compile = $(bin)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-emit-index-url \
