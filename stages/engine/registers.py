@@ -67,11 +67,13 @@ class Registers:
         value = self.get(name, at)
         return None if value is None else parse_ended(value, name)
 
-    def _read_present(self, name: str, at: int | None, error: OSError) -> str:
+    def _read_present(self, name: str, at: int | None, error: OSError) -> str | None:
         for _ in range(_LOOKS):
             found = self._read_if_any(name, at, error)
             if found is not None:
                 return found
+        if at is None:
+            return None  # by path: the dataset was moved away since, as every finished one is
         raise NoAnswerError("a marker exists but cannot be read", where=name) from error
 
     def _read_if_any(self, name: str, at: int | None, error: OSError) -> str | None:
