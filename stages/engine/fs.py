@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol, assert_never
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,9 @@ class Kind(StrEnum):
     DIRECTORY = "directory"
     LINK = "link"
     OTHER = "other"
+
+
+_KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFDIR: Kind.DIRECTORY, stat.S_IFLNK: Kind.LINK}
 
 
 class Entry(NamedTuple):
@@ -194,8 +197,19 @@ class Posix:
             raise _unstale(error) from None
 
     def scan(self, path: str) -> list[Entry]:
+        entries: list[Entry] = []
         with os.scandir(path) as found:
-            return sorted(map(_entry, found))
+            for each in found:
+                # Size and times are asked for of files and directories only: markers are links, and many.
+                if each.is_symlink():
+                    entries.append(Entry(each.name, Kind.LINK, 0, 0, 0))
+                else:
+                    facts = each.stat(follow_symlinks=False)
+                    mode = facts.st_mode
+                    kind = _KINDS.get(stat.S_IFMT(mode), Kind.OTHER)
+                    entries.append(Entry(each.name, kind, facts.st_size, facts.st_mtime_ns, stat.S_IMODE(mode)))
+        entries.sort()
+        return entries
 
     def opendir(self, path: str) -> int:
         return os.open(path, _OPEN_DIRECTORY)
@@ -285,27 +299,6 @@ class Posix:
         return os.open(name, _CREATE | os.O_APPEND, 0o666, dir_fd=at)
 
     def append(self, descriptor: int, content: bytes) -> None:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-
-
-def _entry(found: os.DirEntry[str]) -> Entry:
-    """Ask for size and times of files and directories only: markers are links, and many."""
-    kind = _kind(found)
-    match kind:
-        case Kind.FILE | Kind.DIRECTORY:
-            facts = found.stat(follow_symlinks=False)
-            return Entry(found.name, kind, facts.st_size, facts.st_mtime_ns, stat.S_IMODE(facts.st_mode))
-        case Kind.LINK | Kind.OTHER:
-            return Entry(found.name, kind, 0, 0, 0)
-        case _:
-            assert_never(kind)
-
-
-def _kind(found: os.DirEntry[str]) -> Kind:
-    if found.is_symlink():
-        return Kind.LINK
-    if found.is_dir(follow_symlinks=False):
-        return Kind.DIRECTORY
-    return Kind.FILE if found.is_file(follow_symlinks=False) else Kind.OTHER
+        written = os.write(descriptor, content)
+        while written < len(content):
+            written += os.write(descriptor, memoryview(content)[written:])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, TypeAlias
 
 from stages.engine import names, tree
-from stages.engine.fs import Kind
+from stages.engine.fs import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,17 +16,8 @@ if TYPE_CHECKING:
     from stages.engine.fs import FileSystem
 
 FORMAT = 1
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",\n ", ": "))
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What is said of an attempt: times in seconds since the epoch, by its host's clock."""
-
-    attempt: names.Attempt
-    stage: str
-    started: float
-    ended: float
 
 
 def sha256(content: bytes) -> str:
@@ -35,54 +26,55 @@ def sha256(content: bytes) -> str:
 
 
 def inputs(
-    fs: FileSystem, top: str, items: Sequence[tree.Item], *, hashing: bool, progress: Callable[[], None]
+    fs: FileSystem, top: str, payload: tree.Payload, *, hashing: bool, progress: Callable[[], None]
 ) -> dict[str, Json]:
     """Say what a dataset was made of: the upstream manifest, or every file where there is none."""
-    try:
-        upstream = fs.read(f"{top}/{names.MANIFEST}")
-    except FileNotFoundError:
-        return {"files": [_input(fs, top, item, hashing=hashing, progress=progress) for item in items]}
-    return {"manifest_sha256": sha256(upstream)}
+    if payload.has_manifest:
+        return {"manifest_sha256": sha256(fs.read(f"{top}/{names.MANIFEST}"))}
+    return {"files": [_input(fs, top, entry, hashing=hashing, progress=progress) for entry in payload.entries]}
 
 
-def _input(
-    fs: FileSystem, top: str, item: tree.Item, *, hashing: bool, progress: Callable[[], None]
-) -> dict[str, Json]:
+def _input(fs: FileSystem, top: str, item: Entry, *, hashing: bool, progress: Callable[[], None]) -> dict[str, Json]:
     if item.kind is not Kind.FILE:
-        return {"path": item.path, "kind": str(item.kind)}
-    digest = fs.digest(f"{top}/{item.path}", progress) if hashing else None
+        return {"path": item.name, "kind": str(item.kind)}
+    digest = fs.digest(f"{top}/{item.name}", progress) if hashing else None
     progress()
-    return {"path": item.path, "size": item.size, "sha256": digest}
+    return {"path": item.name, "size": item.size, "sha256": digest}
 
 
 def render(
-    work: Work,
-    described: Mapping[str, Json],
+    attempt: names.Attempt,
+    described: str,
     *,
+    started: float,
+    ended: float,
     made_of: Mapping[str, Json],
     bytes_in: int,
     outputs: Sequence[tree.Sealed],
 ) -> bytes:
-    """Write a manifest: JSON with a line for each fact, so that people and `diff` can read it."""
-    base, number = names.generation(work.attempt.dataset)
-    facts: dict[str, Json] = {
-        "format": FORMAT,
-        "dataset": base,
-        "generation": number,
-        "stage": work.stage,
-        "attempt": work.attempt.number,
-        "token": work.attempt.token,
-        "started": round(work.started, 3),
-        "ended": round(work.ended, 3),
-        "seconds": round(work.ended - work.started, 3),
-        "bytes_in": bytes_in,
-        "bytes_out": sum(output.size for output in outputs),
-        **described,
-        "inputs": dict(made_of),
-        "outputs": [_output(output) for output in outputs],
-    }
-    lines = ",\n".join(f'  "{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in facts.items())
-    return f"{{\n{lines}\n}}\n".encode("utf-8", "surrogateescape")
+    """Write a manifest: JSON with a fact on each line, so that people and `diff` can read it.
+
+    `described` is what all manifests of this poller share, from `share`; times are in seconds since
+    the epoch, by this host's clock.
+    """
+    base, number = names.generation(attempt.dataset)
+    # Written out rather than encoded: one encoder's set-up costs more than all of these lines.
+    text = (
+        f'{{"format": {FORMAT},\n "dataset": {encode_basestring(base)},\n "generation": {number},\n'
+        f' "attempt": {attempt.number},\n "token": "{attempt.token}",\n'
+        f' "started": {started:.3f},\n "ended": {ended:.3f},\n "seconds": {ended - started:.3f},\n'
+        f' "bytes_in": {bytes_in},\n "bytes_out": {sum(output.size for output in outputs)},\n'
+        f"{described}"
+        f' "inputs": {_ENCODER.encode(made_of)},\n'
+        f' "outputs": {_ENCODER.encode([_output(output) for output in outputs]) if outputs else "[]"}}}\n'
+    )
+    return text.encode("utf-8", "surrogateescape")
+
+
+def share(stage: str, described: Mapping[str, Json]) -> str:
+    """Return the lines that all manifests of one poller have in common."""
+    facts = {"stage": stage, **described}
+    return "".join(f' "{key}": {_ENCODER.encode(value)},\n' for key, value in facts.items())
 
 
 def _output(output: tree.Sealed) -> dict[str, Json]:

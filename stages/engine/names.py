@@ -143,4 +143,4 @@ def parse_attempt(directory: str) -> Attempt | None:
 
 def is_reserved(name: str) -> bool:
     """Tell whether a name at the top of a dataset is a marker of ours, hidden from authors."""
-    return name.startswith(_OURS) or _LOG.fullmatch(name) is not None
+    return name.startswith(_OURS) or (name.startswith("log.") and _LOG.fullmatch(name) is not None)

@@ -10,6 +10,7 @@ from typing import assert_never
 from stages.engine import manifest, names, policy, tree
 from stages.engine.attemptlog import AttemptLog
 from stages.engine.errors import RevokedError
+from stages.engine.fs import Entry
 from stages.engine.manifest import Json
 from stages.engine.policy import Cause
 from stages.engine.store import Claim, Store
@@ -59,6 +60,10 @@ class Publication:
 
     def __init__(self, *, store: Store, work: Work, terms: Terms, vigil: Vigil) -> None:
         self._store, self._fs, self._work, self._terms, self._vigil = store, store.fs, work, terms, vigil
+        self._rule = tree.SealRule(
+            hashing=terms.hashing, syncing=store.terms.durability.syncs_output, group_mode=terms.group_mode
+        )
+        self._described = manifest.share(store.passage.stage, terms.described)
 
     def judge(self, claim: Claim, log: AttemptLog) -> Verdict:
         """Carry out an attempt up to the point where it can be committed.
@@ -81,7 +86,7 @@ class Publication:
     def _judge(self, claim: Claim, log: AttemptLog) -> Verdict:
         started = self._store.clock.now()
         before = tree.payload(self._fs, claim.input)
-        refused = self._refused(claim, before)
+        refused = self._refused(claim, before.entries)
         if refused is not None:
             return refused
         order = Order(
@@ -100,7 +105,7 @@ class Publication:
             return verdict
         return self._seal(claim, before, started)
 
-    def _refused(self, claim: Claim, items: list[tree.Item]) -> Verdict | None:
+    def _refused(self, claim: Claim, items: list[Entry]) -> Verdict | None:
         """Look at what arrived before any work is done on it."""
         if not items:
             wait_seconds = policy.doubled(policy.laters(claim.before) + 1, EMPTY_SECONDS)
@@ -155,31 +160,31 @@ class Publication:
             case _:
                 assert_never(stop)
 
-    def _seal(self, claim: Claim, before: list[tree.Item], started: float) -> Verdict:
+    def _seal(self, claim: Claim, before: tree.Payload, started: float) -> Verdict:
         """Check that the input stood still, then make the output publishable, its manifest included."""
         fs, terms, progress = self._fs, self._terms, self._vigil.progress
         self._clear_private(claim)
-        out, syncing = f"{claim.private}/{names.OUTPUT}", self._store.terms.durability.syncs_output
-        rule = tree.SealRule(hashing=terms.hashing, syncing=syncing, group_mode=terms.group_mode)
-        outputs = tree.seal(fs, out, rule, progress)
+        out = f"{claim.private}/{names.OUTPUT}"
+        outputs = tree.seal(fs, out, self._rule, progress)
         made_of = manifest.inputs(fs, claim.input, before, hashing=terms.hashing, progress=progress)
         after = tree.payload(fs, claim.input)
         if after != before:
-            changed = tree.difference(before, after)
+            changed = tree.difference(before.entries, after.entries)
             return Verdict(
                 cause=Cause.LATER,
                 why=f"input changed while it was read ({changed}): copy into _incoming, then rename",
             )
-        work = manifest.Work(
-            attempt=claim.attempt,
-            stage=self._store.passage.stage,
+        content = manifest.render(
+            claim.attempt,
+            self._described,
             started=started,
             ended=self._store.clock.now(),
+            made_of=made_of,
+            bytes_in=tree.total_bytes(before.entries),
+            outputs=outputs,
         )
-        bytes_in = tree.total_bytes(before)
-        content = manifest.render(work, terms.described, made_of=made_of, bytes_in=bytes_in, outputs=outputs)
         fs.write_new(f"{out}/{names.MANIFEST}", content)
-        if syncing:
+        if self._rule.syncing:
             for path in (f"{out}/{names.MANIFEST}", out, claim.private):
                 fs.sync(path)
         return PUBLISH

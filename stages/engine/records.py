@@ -58,7 +58,10 @@ class Ended:
 
 def printable(text: str) -> str:
     """Return `text` on one line of printable ASCII, anything else as `?`."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text.strip())
+    text = text.strip()
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def parse_taken(value: str, where: object = None) -> Taken:

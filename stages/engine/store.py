@@ -163,16 +163,23 @@ class Store:
         """Make the attempt's private place; EEXIST can only be our own request, sent again."""
         facts = self.terms.described[:-1] + b', "started": %.3f}\n' % self.clock.now()
         try:
-            for path in (claim.private, f"{claim.private}/{names.OUTPUT}"):
-                with suppress(FileExistsError):
-                    self.fs.mkdir(path)
-            with suppress(FileExistsError):
+            self._make(claim.private)
+            self._make(f"{claim.private}/{names.OUTPUT}")
+            try:
                 self.fs.write_new(f"{claim.private}/{names.ATTEMPT}", facts)
+            except FileExistsError:
+                pass
         except FileNotFoundError:
             raise  # revoked already
         except OSError as error:
             self.end(claim, Cause.RELEASED, f"the storage failed: {error.strerror}")
             raise
+
+    def _make(self, path: str) -> None:
+        try:
+            self.fs.mkdir(path)
+        except FileExistsError:
+            pass
 
     def beat(self, claim: Claim) -> None:
         """Say that the attempt makes progress. Raises RevokedError once it is somebody else's."""

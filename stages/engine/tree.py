@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 GROUP_READS_AND_WRITES = 0o070
 
 
-class Item(NamedTuple):
-    """One file or link of a payload; `path` is relative, `size` in bytes, links have neither size nor time."""
-
-    path: str
-    kind: Kind
-    size: int
-    mtime_ns: int
-
-
 class OutputError(PhaselineError):
     """What the stage wrote cannot be published: the stage's own failure."""
 
@@ -49,33 +40,47 @@ class SealRule:
     group_mode: int = GROUP_READS_AND_WRITES
 
 
-def payload(fs: FileSystem, top: str) -> list[Item]:
-    """List what a dataset holds, markers and the engine's manifest left out; equal lists: unchanged."""
-    return [
-        Item(path, entry.kind, entry.size, entry.mtime_ns)
-        for path, entry in _walk(fs, top)
-        if entry.kind is not Kind.DIRECTORY and not _is_ours(path)
-    ]
+class Payload(NamedTuple):
+    """What a dataset holds, by relative path: directories, markers and the engine's manifest left out.
+
+    Equal payloads mean that nothing has changed; of links only the names are known.
+    """
+
+    entries: list[Entry]
+    has_manifest: bool
 
 
-def total_bytes(items: Sequence[Item]) -> int:
+def payload(fs: FileSystem, top: str) -> Payload:
+    """List what a dataset holds."""
+    entries: list[Entry] = []
+    has_manifest = False
+    for entry in _walk(fs, top):
+        name = entry.name
+        if "/" not in name and (name == names.MANIFEST or names.is_reserved(name)):
+            has_manifest = has_manifest or name == names.MANIFEST
+        elif entry.kind is not Kind.DIRECTORY:
+            entries.append(entry)
+    return Payload(entries, has_manifest)
+
+
+def total_bytes(items: Sequence[Entry]) -> int:
     """Add up the sizes of a payload."""
     return sum(item.size for item in items)
 
 
-def missing(requires: Sequence[str], items: Sequence[Item]) -> list[str]:
+def missing(requires: Sequence[str], items: Sequence[Entry]) -> list[str]:
     """Return the patterns that no file matches; a pattern without `/` looks at names alone."""
     return [
         pattern
         for pattern in requires
-        if not any(fnmatchcase(i.path if "/" in pattern else posixpath.basename(i.path), pattern) for i in items)
+        if not any(fnmatchcase(i.name if "/" in pattern else posixpath.basename(i.name), pattern) for i in items)
     ]
 
 
-def difference(before: Sequence[Item], after: Sequence[Item]) -> str:
+def difference(before: Sequence[Entry], after: Sequence[Entry]) -> str:
     """Name the first file in which two payloads differ."""
     changed = set(before) ^ set(after)
-    return min(item.path for item in changed) if changed else ""
+    return min(item.name for item in changed) if changed else ""
 
 
 def seal(fs: FileSystem, out: str, rule: SealRule, progress: Callable[[], None]) -> list[Sealed]:
@@ -85,7 +90,8 @@ def seal(fs: FileSystem, out: str, rule: SealRule, progress: Callable[[], None])
     """
     sealed: list[Sealed] = []
     directories = [out]
-    for path, entry in _walk(fs, out):
+    for entry in _walk(fs, out):
+        path = entry.name
         if "/" not in path and (names.is_reserved(path) or path == names.MANIFEST):
             raise OutputError(
                 f"the stage wrote {path!r}, a name that is the engine's", todo="let the stage use another name"
@@ -131,17 +137,16 @@ def _open_to_group(fs: FileSystem, path: str, entry: Entry, rule: SealRule) -> N
         fs.chmod(path, wanted)
 
 
-def _walk(fs: FileSystem, top: str) -> Iterator[tuple[str, Entry]]:
-    """Yield everything below `top` by its relative path, parents first, without following links."""
-    waiting = [""]
-    while waiting:
-        prefix = waiting.pop()
-        for entry in fs.scan(top + "/" + prefix if prefix else top):
-            path = prefix + entry.name
-            yield path, entry
+def _walk(fs: FileSystem, top: str) -> Iterator[Entry]:
+    """Yield everything below `top`, named by its relative path, parents first, without following links."""
+    waiting: list[str] = []
+    found = fs.scan(top)
+    while True:
+        for entry in found:
+            yield entry
             if entry.kind is Kind.DIRECTORY:
-                waiting.append(path + "/")
-
-
-def _is_ours(path: str) -> bool:
-    return "/" not in path and (names.is_reserved(path) or path == names.MANIFEST)
+                waiting.append(entry.name)
+        if not waiting:
+            return
+        prefix = waiting.pop()
+        found = [entry._replace(name=f"{prefix}/{entry.name}") for entry in fs.scan(f"{top}/{prefix}")]
