@@ -22,7 +22,14 @@ class Attempt:
     """
 
     def __init__(
-        self, *, dataset: str, stage: str, number: int, input: str, output: str, scratch: str  # noqa: A002 - its name
+        self,
+        *,
+        dataset: str,
+        stage: str,
+        number: int,
+        input: str,  # noqa: A002 - what authors call it
+        output: str,
+        scratch: str,
     ) -> None:
         self.dataset = dataset
         self.stage = stage

@@ -1,0 +1,100 @@
+"""Descendants: every process that came from this one, found and ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+
+CONTAIN_SECONDS = 10.0
+_PAUSE_SECONDS_MAX = 0.02
+
+
+class Descendants:
+    """What the author's code leaves behind, wherever it hides.
+
+    Holds for a subreaper (see `become_subreaper`): an orphan becomes our child, so killing children until there are
+    none reaches all, those with a session of their own too. Children that exist when this is made are somebody else's:
+    they are neither killed nor waited for. Not for a process with threads that start children meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._me = os.getpid()
+        self._spared = set(children(self._me))
+
+    def spare(self, pid: int) -> None:
+        """Never touch this child of ours."""
+        self._spared.add(pid)
+
+    def end(self, *, keep: Iterable[int] = ()) -> bool:
+        """Kill and reap until only the spared and `keep` are left; False if CONTAIN_SECONDS were not enough.
+
+        The exit status of what is killed is lost: ask a Popen for its own before.
+        """
+        kept = self._spared.union(keep)
+        strays = self._strays(kept)
+        give_up, pause = time.monotonic() + CONTAIN_SECONDS, 0.0005
+        while strays:
+            for pid in strays:
+                _kill(pid)
+            for pid in strays:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            strays = self._strays(kept)
+            if strays:
+                if time.monotonic() > give_up:
+                    return False
+                time.sleep(pause)
+                pause = min(2 * pause, _PAUSE_SECONDS_MAX)
+        return True
+
+    def _strays(self, kept: set[int]) -> list[int]:
+        """Orphans come to the main thread, which is the one that starts children, too: one file tells."""
+        return [pid for pid in children(self._me) if pid not in kept]
+
+
+def children(pid: int, *, is_threaded: bool = False) -> list[int]:
+    """Return the ids of a process's children, the dead that nobody waited for included; none for a dead process.
+
+    They belong to the thread that started them: unless `is_threaded`, only the main thread is asked.
+    """
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task") if is_threaded else [str(pid)]:
+            found += map(int, read(f"/proc/{pid}/task/{thread}/children").split())
+    except FileNotFoundError:  # the process is gone, or its kernel was built without CONFIG_PROC_CHILDREN
+        return _children_by_scan(pid) if os.path.exists(f"/proc/{pid}") else []
+    except ProcessLookupError:
+        return []
+    return found
+
+
+def read(path: str) -> bytes:
+    """Return a file of /proc that is smaller than 64 KiB, in one read."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 1 << 16)
+    finally:
+        os.close(descriptor)
+
+
+def _children_by_scan(pid: int) -> list[int]:
+    found: list[int] = []
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            with suppress(OSError):
+                # pid (command) state parent ...; the command may hold anything, parentheses too
+                if int(read(f"/proc/{name}/stat").rpartition(b")")[2].split()[1]) == pid:
+                    found.append(int(name))
+    return found
+
+
+def _kill(pid: int) -> None:
+    """Kill a child and, at one stroke, its process group: nothing forks out of that."""
+    with suppress(OSError):
+        if os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+    with suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
