@@ -12,7 +12,7 @@ from loguru import logger
 from stages.engine.attemptlog import AttemptLog
 from stages.engine.discovery import Discovery
 from stages.engine.drain import Drain
-from stages.engine.errors import RevokedError, StageAlwaysFailsError, StorageError
+from stages.engine.errors import RevokedError, StageAlwaysFailsError, StageSetupError, StorageError
 from stages.engine.policy import Cause
 from stages.engine.publication import Publication, Terms, Verdict
 from stages.engine.store import Claim, Store, storage_error
@@ -133,7 +133,9 @@ class Poller:
         Raises StageSetupError before anything is claimed, StorageError with nothing held that the
         storage still let go, and StageAlwaysFailsError.
         """
-        self._work.prepare()
+        self._work.prepare(self._vigil.watch)
+        if self._ending() is not None:
+            return Turn.NOTHING  # asked to stop while the stage was being set up
         try:
             claim = self._discovery.next()
         except OSError as error:
@@ -161,6 +163,9 @@ class Poller:
             raise storage_error(error) from error
         except StorageError:
             self._store.leave(claim)
+            raise
+        except StageSetupError as error:
+            self._store.end(claim, Cause.RELEASED, error.what)
             raise
         finally:
             log.close()

@@ -68,6 +68,11 @@ class Sweeper:
         self._garbage = Garbage(store)
         self._archived: dict[str, list[str]] | None = None
 
+    @property
+    def stage(self) -> str:
+        """The stage that is swept."""
+        return self._store.passage.stage
+
     def sweep(self, *, full: bool | None = None) -> Report:
         """Make one pass. `full` None: every dataset is opened where they are few, now and then where many.
 
@@ -85,7 +90,7 @@ class Sweeper:
             self.sightings.keep(self._mender.in_flight)
         seconds = self._store.clock.monotonic() - begun
         return Report(
-            stage=self._store.passage.stage,
+            stage=self.stage,
             full=full,
             opened=len(targets),
             findings=tuple(findings),

@@ -1,0 +1,129 @@
+"""One pass over each stage: requeue what is stale or asked for, finish what is half-finished.
+
+Where more than 10,000 datasets wait, one pass opens only those that can need it; every ten minutes, or
+with --full, it opens all. Ends with 1 if something stands where a marker belongs.
+"""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from loguru import logger
+
+from stages.engine import assembly, doctor, logs, sightings
+from stages.engine.clock import Clock
+from stages.engine.commands import context
+from stages.engine.commands.context import Context
+from stages.engine.drain import Drain, DrainableClock
+from stages.engine.errors import ExitCode, StorageError, UsageError
+from stages.engine.identity import Identity, current
+from stages.engine.manifest import Json
+from stages.engine.mounts import mount_of
+from stages.engine.sightings import Sightings
+from stages.engine.spec import StageSpec
+from stages.engine.sweeper import Report, Sweeper
+
+HELP = "requeue stale and retry-marked datasets, finish half-finished ones"
+EVERY_SECONDS_MAX = 30.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Which stages, once or for ever."""
+    parser.add_argument("stages_wanted", nargs="*", metavar="STAGE", help="default: all")
+    parser.add_argument("--forever", action="store_true", help="sweep again and again, until asked to stop")
+    parser.add_argument(
+        "--every-seconds", type=float, metavar="S", help="with --forever: pause (default: the shortest heartbeat)"
+    )
+    parser.add_argument("--full", action="store_true", help="open every dataset, however many there are")
+    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+
+
+def run(arguments: Namespace) -> int:
+    """Sweep; a line for each stage and each finding."""
+    at = context.opened(arguments)
+    specs = at.catalog.chosen(arguments.stages_wanted)
+    logs.configure(at.settings.log_level)
+    os.umask(at.settings.umask)
+    mount = mount_of(at.fs, at.root.path)
+    for spec in specs:
+        doctor.check_lease(spec, mount, allow_short=at.settings.allow_short_lease)
+    if arguments.forever:
+        return _for_ever(at, specs, arguments)
+    reports = [_once(at, spec, current(), full=arguments.full or None) for spec in specs]
+    _show(reports, as_json=arguments.json)
+    return ExitCode.FAILED if any(report.damaged for report in reports) else ExitCode.OK
+
+
+def _once(at: Context, spec: StageSpec, identity: Identity, *, full: bool | None) -> Report:
+    """One pass, with what the last one on this boot saw (PROTOCOL 3, STALE)."""
+    boot_id = identity.process.boot_id
+    path = at.root.sightings(boot_id, spec.name)
+    seen = sightings.load(at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
+    report = _sweeper(at, at.clock, spec, identity, seen).sweep(full=full)
+    sightings.save(seen, at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
+    return report
+
+
+def _for_ever(at: Context, specs: Sequence[StageSpec], arguments: Namespace) -> int:
+    every_seconds: float = arguments.every_seconds or min(
+        EVERY_SECONDS_MAX, *(spec.lease.heartbeat_seconds for spec in specs)
+    )
+    if every_seconds <= 0:
+        raise UsageError("--every-seconds must be above 0", todo="give a number of seconds")
+    drain = Drain()
+    drain.install()
+    clock, identity = DrainableClock(drain), current()
+    sweepers = [_sweeper(at, clock, spec, identity, Sightings()) for spec in specs]
+    while not drain.is_requested:
+        for sweeper in sweepers:
+            _turn(at, sweeper, identity, full=arguments.full or None, as_json=arguments.json)
+        clock.sleep(every_seconds)
+    return ExitCode.OK
+
+
+def _turn(at: Context, sweeper: Sweeper, identity: Identity, *, full: bool | None, as_json: bool) -> None:
+    """One pass of a resident sweeper; a storage that fails now may answer at the next."""
+    boot_id = identity.process.boot_id
+    try:
+        report = sweeper.sweep(full=full)
+        if report.full:  # for `status`, and for a one-shot sweep after this one
+            path = at.root.sightings(boot_id, sweeper.stage)
+            sightings.save(sweeper.sightings, at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
+    except (OSError, StorageError) as error:
+        logger.bind(stage=sweeper.stage).error("this pass failed: {}", error)
+        return
+    if as_json and report.findings:
+        _show([report], as_json=True)
+
+
+def _sweeper(at: Context, clock: Clock, spec: StageSpec, identity: Identity, seen: Sightings) -> Sweeper:
+    site = assembly.Site(fs=at.fs, clock=clock, identity=identity, root=at.root)
+    edition = assembly.Edition(code_version=at.settings.code_version, umask=at.settings.umask)
+    return assembly.sweeper(site, spec, edition, seen)
+
+
+def _show(reports: Sequence[Report], *, as_json: bool) -> None:
+    if as_json:
+        context.print_json([_facts(report) for report in reports])
+        return
+    for report in reports:
+        counts = Counter(finding.action for finding in report.findings)
+        done = ", ".join(f"{count} {action}" for action, count in sorted(counts.items())) or "nothing to do"
+        extent = "" if report.full else " (those that can need it; --full opens all)"
+        print(f"{report.stage}: {report.opened} opened{extent}: {done}")
+        for finding in report.findings:
+            print(f"  {finding.action}: {finding.where}" + (f": {finding.why}" if finding.why else ""))
+
+
+def _facts(report: Report) -> Json:
+    return {
+        "stage": report.stage,
+        "full": report.full,
+        "opened": report.opened,
+        "seconds": round(report.seconds, 3),
+        "findings": [dict[str, Json](asdict(finding)) for finding in report.findings],
+    }
