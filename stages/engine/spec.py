@@ -121,6 +121,7 @@ class StageSpec(Table):
     name: str
     directory: str
     title: str
+    description: str = ""
     reads: LocationName
     writes: LocationName
     requires: tuple[Pattern, ...] = ()
