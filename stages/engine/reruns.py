@@ -1,0 +1,84 @@
+"""A published dataset once more, as its next generation (PROTOCOL 3, RERUN)."""
+
+from __future__ import annotations
+
+import errno
+
+from stages.engine import archive, names
+from stages.engine.archive import Archived, Data
+from stages.engine.errors import NotARootError, UsageError
+from stages.engine.fs import FileSystem
+from stages.engine.layout import Passage, Root
+from stages.engine.registers import Registers
+from stages.engine.settlement import IN_THE_WAY
+
+
+def rerun(fs: FileSystem, root: Root, passage: Passage, entry: Archived, *, token: str, who: str) -> str:
+    """Move an archived dataset back to where it is claimed; returns its new name.
+
+    A generation is allotted before the rename, once per root; a crash in between costs a number and
+    nothing else. Raises UsageError when the data is gone or still in use, or somebody was quicker.
+    """
+    if entry.data is not Data.KEPT:
+        raise UsageError(
+            f"the data of {entry.dataset!r} was pruned: there is nothing to process again",
+            where=f"{passage.reads.done}/{entry.name}",
+            todo="add the data again under another name: phaseline add --as NAME",
+        )
+    for directory in fs.listdir(passage.reads.work):
+        attempt = names.parse_attempt(directory)
+        if attempt is not None and (attempt.dataset, attempt.token) == (entry.dataset, entry.token):
+            raise UsageError(
+                f"the attempt that published {entry.dataset!r} is not cleaned up yet",
+                where=f"{passage.reads.work}/{directory}",
+                todo=f"phaseline sweep {passage.stage}, then try again",
+            )
+    dataset = allot(fs, root, passage, entry.dataset, token=token, who=who)
+    _move(fs, passage, entry, dataset)
+    fs.sync(passage.reads.path)
+    return dataset
+
+
+def allot(fs: FileSystem, root: Root, passage: Passage, dataset: str, *, token: str, who: str) -> str:
+    """Take the next generation of a name that nobody in this root has taken; returns the name."""
+    registers, value = Registers(fs), f"{passage.stage}:{token}:{who}"
+    base, number = names.generation(dataset)
+    while True:
+        number += 1
+        name = names.in_generation(base, number)
+        found = registers.put(root.name(name), value)
+        if found == value:
+            return name
+        if found is None:
+            raise NotARootError("the register of names is missing", where=root.names, todo="phaseline init")
+
+
+def _move(fs: FileSystem, passage: Passage, entry: Archived, dataset: str) -> None:
+    source, target = f"{passage.reads.done}/{entry.name}", passage.reads.dataset(dataset)
+    try:
+        fs.rename(source, target)
+    except FileNotFoundError:
+        # Our own request, sent again after a lost reply, would find the source gone.
+        if not stands(fs, passage, dataset):
+            raise UsageError(
+                f"{entry.dataset!r} was moved by somebody else meanwhile",
+                where=source,
+                todo=f"phaseline explain {names.generation(dataset).base}",
+            ) from None
+    except OSError as error:
+        if error.errno not in (*IN_THE_WAY, errno.EISDIR):
+            raise
+        raise UsageError("something stands where the dataset would go", where=target, todo="move it away") from None
+
+
+def stands(fs: FileSystem, passage: Passage, dataset: str) -> bool:
+    """Tell whether a dataset is seen anywhere in a stage's location."""
+    for place in (passage.reads.path, passage.reads.failed):
+        try:
+            fs.close(fs.opendir(f"{place}/{dataset}"))
+        except FileNotFoundError:
+            continue
+        except NotADirectoryError:
+            return True
+        return True
+    return any(entry.dataset == dataset for entry in archive.archived(fs.listdir(passage.reads.done)))
