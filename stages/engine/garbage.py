@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stages.engine import names
+from stages.engine import archive, names
 from stages.engine.finding import Action, Finding
 from stages.engine.records import Ended, EndKind
 from stages.engine.settlement import Settled
@@ -88,9 +88,9 @@ class Garbage:
         return Finding(dataset=directory, action=Action.UNKNOWN_ATTEMPT, where=private, why=why)
 
 
-def by_dataset(archived: list[str]) -> dict[str, list[str]]:
+def by_dataset(listing: list[str]) -> dict[str, list[str]]:
     """Order the names in `_done` by dataset."""
     found: dict[str, list[str]] = {}
-    for name in archived:
-        found.setdefault(name.rpartition("~")[0], []).append(name)
+    for entry in archive.archived(listing):
+        found.setdefault(entry.dataset, []).append(entry.name)
     return found
