@@ -77,6 +77,6 @@ def _walk(directory: str, inside: str) -> Iterator[tuple[str, str]]:
             if entry.is_dir(follow_symlinks=False):
                 yield from _walk(entry.path, inside)
             elif entry.is_file(follow_symlinks=False) or (
-                entry.is_symlink() and os.path.realpath(entry.path).startswith(inside) and entry.is_file()
+                entry.is_symlink() and os.path.realpath(entry.path).startswith(inside) and os.path.isfile(entry.path)
             ):
                 yield entry.name, entry.path

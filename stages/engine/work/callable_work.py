@@ -20,7 +20,7 @@ from stages.engine.work.verdict import of_death, of_timeout
 from stages.engine.work.warm_child import WarmChild
 from stages.engine.work.wire import decode_outcome, decode_setup
 
-_SETUP_WATCH_SECONDS = 1.0
+_SETUP_WATCH_SECONDS = 0.25
 _STACK_SECONDS = 0.2
 _CLOSE_SECONDS = 1.0
 

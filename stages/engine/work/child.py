@@ -36,6 +36,7 @@ def main() -> None:
     channel = socket.socket(fileno=int(channel_fd))
     channel.set_inheritable(False)
     faulthandler.enable()
+    faulthandler.register(signal.SIGQUIT)  # sent at a time-out: the log shows where it hung
     _leave_signals_to_the_poller()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a crash loses no line, a strange file name fails no print

@@ -65,7 +65,7 @@ def children(pid: int, *, is_threaded: bool = False) -> list[int]:
         for thread in os.listdir(f"/proc/{pid}/task") if is_threaded else [str(pid)]:
             found += map(int, read(f"/proc/{pid}/task/{thread}/children").split())
     except FileNotFoundError:  # the process is gone, or its kernel was built without CONFIG_PROC_CHILDREN
-        return _children_by_scan(pid) if os.path.exists(f"/proc/{pid}") else []
+        return children_by_scan(pid) if os.path.exists(f"/proc/{pid}") else []
     except ProcessLookupError:
         return []
     return found
@@ -80,7 +80,8 @@ def read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _children_by_scan(pid: int) -> list[int]:
+def children_by_scan(pid: int) -> list[int]:
+    """Return the same for a kernel that keeps no list of children."""
     found: list[int] = []
     for name in os.listdir("/proc"):
         if name.isdecimal():

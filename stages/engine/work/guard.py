@@ -10,7 +10,7 @@ from contextlib import suppress
 _SCRIPT = """
 trap '' TERM INT HUP USR1 USR2
 while read -r line; do group=$line; done
-[ "${group:-0}" -gt 1 ] && kill -KILL -- "-$group"
+[ "${group:-0}" -gt 1 ] && kill -s KILL -- "-$group"
 """
 
 
