@@ -5,6 +5,8 @@ Where more than 1,000 datasets wait, those at work and 1,000 others are opened, 
 
 from __future__ import annotations
 
+import json
+import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
@@ -41,7 +43,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """[--full] [--watch] [--json]."""
     parser.add_argument("--full", action="store_true", help="open every dataset, however many there are")
     parser.add_argument("--watch", action="store_true", help=f"again every {WATCH_SECONDS:.0f} s, until interrupted")
-    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+    parser.add_argument(
+        "--json", action="store_true", help="print the counts as JSON; with --watch a document on each line"
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -50,7 +54,7 @@ def run(arguments: Namespace) -> int:
     logs.configure("WARNING")
     observer = Observer(fs=at.fs, clock=at.clock, inspection=PosixInspection(), root=at.root, catalog=at.catalog)
     if arguments.watch:
-        return _watch(observer, at, full=arguments.full)
+        return _watch(observer, at, arguments)
     status = observer.status(full=arguments.full)
     if arguments.json:
         context.print_json(facts(status, at.root.path))
@@ -59,11 +63,14 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _watch(observer: Observer, at: Context, *, full: bool) -> int:
+def _watch(observer: Observer, at: Context, arguments: Namespace) -> int:
+    """Again and again; as JSON one document on each line."""
+    clear = "\033[H\033[2J" if sys.stdout.isatty() and not arguments.json else ""
     try:
         while True:
-            text = "\n".join(render(observer.status(full=full)))
-            print(f"\033[H\033[2J{text}" if sys.stdout.isatty() else text, flush=True)
+            status = observer.status(full=arguments.full)
+            text = json.dumps(facts(status, at.root.path)) if arguments.json else "\n".join(render(status))
+            print(clear + text, flush=True)
             at.clock.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         return 0
