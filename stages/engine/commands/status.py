@@ -6,7 +6,6 @@ Where more than 1,000 datasets wait, those at work and 1,000 others are opened, 
 from __future__ import annotations
 
 import json
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
