@@ -57,7 +57,7 @@ def _steps_of_block(lines: list[str], first: int) -> list[Step]:
             message = f"line {number}: a console block begins with `$ command`"
             raise ValueError(message)
         last = found[-1]
-        if line.startswith("> ") and not last.shown:
+        if (line == ">" or line.startswith("> ")) and not last.shown:
             found[-1] = Step(command=f"{last.command}\n{line[2:]}", shown=(), line=last.line)
         else:
             found[-1] = Step(command=last.command, shown=(*last.shown, line), line=last.line)
