@@ -167,8 +167,6 @@ class CallableWork:
 
     def _end_child(self) -> bool:
         child, self._child = self._child, None
-        if child is not None:
-            child.process.kill()
         contained = self._descendants.end()
         if child is not None:
             self._guard.hold(0)

@@ -62,7 +62,7 @@ def load(stage_directory: str, function_name: str) -> Function:
     try:
         function: Function = reduce(getattr, path.split("."), module)
     except AttributeError as error:
-        raise TypeError(f"{module.__file__} has no {path!r}") from error
+        raise TypeError(f"no {path!r} in {module.__file__}") from error
     if not callable(function):
         raise TypeError(f"{function_name} is no function")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):

@@ -25,7 +25,7 @@ from stages.engine.work.process import Process
 from stages.engine.work.verdict import of_death, of_exit, of_timeout
 
 _GUARD_AFTER_SECONDS = 0.05  # what is over sooner needs no guard, and would pay for it
-_NODE_IS_FULL = {errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
+_NODE_IS_FULL = {errno.EAGAIN, errno.ENOMEM}
 
 
 class CommandWork:
@@ -132,8 +132,6 @@ class CommandWork:
 
     def _end(self) -> bool:
         process, self._process = self._process, None
-        if process is not None:
-            process.kill()
         contained = self._descendants.end()
         if process is not None:
             self._guard.hold(0)

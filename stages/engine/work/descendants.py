@@ -93,7 +93,7 @@ def children_by_scan(pid: int) -> list[int]:
 
 
 def _kill(pid: int) -> None:
-    """Kill a child and, at one stroke, its process group: nothing forks out of that."""
+    """Kill a process and, at one stroke, the group that it leads."""
     with suppress(OSError):
         if os.getpgid(pid) == pid:
             os.killpg(pid, signal.SIGKILL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -51,14 +50,6 @@ class Process:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
             poll.poll(seconds * 1000)
-
-    def kill(self) -> None:
-        """Kill it and what stayed in its process group; `Descendants.end` finds the rest, and waits for all."""
-        if self.code() is None:
-            with suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
-            with suppress(OSError):
-                os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of it, once it is over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 
@@ -30,7 +31,7 @@ def waiting() -> Iterator[Process]:
     """A process that goes on until it is killed."""
     process = Process(["sleep", "60"], cwd="/", output=2)
     yield process
-    process.kill()
+    os.kill(process.pid, signal.SIGKILL)
     process.wait(10)
     process.close()
 
