@@ -68,7 +68,7 @@ def render(
         f' "inputs": {_ENCODER.encode(made_of)},\n'
         f' "outputs": {_ENCODER.encode([_output(output) for output in outputs]) if outputs else "[]"}}}\n'
     )
-    return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "backslashreplace")  # a name that is no UTF-8 becomes what JSON escapes it to
 
 
 def share(stage: str, described: Mapping[str, Json]) -> str:
