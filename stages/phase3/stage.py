@@ -82,6 +82,11 @@ def split(documents: Sequence[Document]) -> dict[str, list[Document]]:
     return {"train": train, "heldout": heldout}
 
 
+def vocabulary_size(text_bytes: int) -> int:
+    """Return how many entries so much text can teach; there may be fewer when nothing in it repeats any more."""
+    return min(VOCABULARY_MAX, max(VOCABULARY_MIN, text_bytes // BYTES_PER_ENTRY))
+
+
 def learn(train: Sequence[Document]) -> Tokenizer:
     """Learn byte-level BPE from what is not held out."""
     text_bytes = sum(len(document.text.encode()) for document in train)
@@ -89,7 +94,7 @@ def learn(train: Sequence[Document]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=min(VOCABULARY_MAX, max(VOCABULARY_MIN, text_bytes // BYTES_PER_ENTRY)),
+        vocab_size=vocabulary_size(text_bytes),
         min_frequency=2,
         show_progress=False,
         special_tokens=[END],

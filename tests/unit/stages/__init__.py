@@ -1,0 +1,1 @@
+"""Do the five example stages do what their reports say they did?"""
