@@ -15,6 +15,7 @@ from stages.engine.quantities import moment
 from stages.engine.records import Ended, EndKind
 from stages.engine.registers import Registers
 from stages.engine.state import Markers, read_markers
+from stages.engine.whereabouts import alike
 
 AT_THE_SWEEP = "at the next sweep"
 
@@ -119,8 +120,8 @@ class Requests:
                 f"{dataset!r} was published by {stage}: there is nothing to retry",
                 todo=f"to process it once more: phaseline rerun {stage} {dataset}",
             )
-        near = sorted(name for name in known if name.startswith(dataset[:3]))[:3]
-        hint = f"did you mean {', '.join(near)}? " if near and dataset[:3] else ""
+        near = alike(dataset, known)
+        hint = f"did you mean {', '.join(near)}? " if near else ""
         return UsageError(
             f"{stage} has no dataset {dataset!r}",
             where=at.path,

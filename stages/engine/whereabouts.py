@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -78,17 +78,15 @@ def _unknown(fs: FileSystem, root: Root, locations: Sequence[str], dataset: str)
             where=root.path,
             todo=f"if `phaseline add {stage}` broke off, type it again; else its data was taken away",
         )
-    near = _like(fs, root, locations, dataset)
+    ats = [root.location(name) for name in locations]
+    listed = (entry for at in ats for path in (at.path, at.failed, at.done) for entry in fs.listdir(path))
+    near = alike(dataset, {entry.partition("~")[0] for entry in listed})
     hint = f"did you mean {', '.join(near)}?" if near else "phaseline status shows what there is"
     return UsageError(f"there is no dataset {dataset!r}", where=root.path, todo=hint)
 
 
-def _like(fs: FileSystem, root: Root, locations: Sequence[str], dataset: str) -> list[str]:
+def alike(dataset: str, known: Collection[str]) -> list[str]:
     """Return a few names that begin so, or else look alike."""
-    ats = [root.location(name) for name in locations]
-    listed = {
-        entry.partition("~")[0] for at in ats for path in (at.path, at.failed, at.done) for entry in fs.listdir(path)
-    }
-    known = sorted(name for name in listed if name and names.is_candidate(name))
-    near = [name for name in known if name.startswith(dataset)]
-    return near[:NEAR_MAX] or get_close_matches(dataset, known[:CLOSE_MAX], n=NEAR_MAX)
+    candidates = sorted(name for name in known if name and names.is_candidate(name))
+    near = [name for name in candidates if name.startswith(dataset)]
+    return near[:NEAR_MAX] or get_close_matches(dataset, candidates[:CLOSE_MAX], n=NEAR_MAX)
