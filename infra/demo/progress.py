@@ -15,11 +15,15 @@ STUCK = ("blocked", "no_permission", "damaged", "not_a_dataset")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A moment: what is unfinished and quarantined by stage, and how many results there are in all."""
+    """A moment: what is unfinished and quarantined by stage, and how many results there are in all.
+
+    `to_explain` are the first quarantined datasets by name.
+    """
 
     unfinished: Mapping[str, int]
     in_flight: Mapping[str, int]
     quarantined: Mapping[str, int]
+    to_explain: tuple[str, ...]
     published: int
 
     @property
@@ -27,18 +31,31 @@ class Progress:
         """Whether nothing waits and nothing is at work in any stage."""
         return not any(self.unfinished.values())
 
+    def count_since(self, before: Progress) -> int:
+        """How many have been published or quarantined since an earlier moment."""
+        quarantined = sum(self.quarantined.values()) - sum(before.quarantined.values())
+        return self.published - before.published + quarantined
+
 
 def parse(line: str) -> Progress:
     """Read what `phaseline status --json` prints."""
     facts = cast("dict[str, object]", json.loads(line))
     stages = cast("list[dict[str, int | str]]", facts["stages"])
+    troubles = [cast("list[dict[str, str]]", stage["needs_a_person"]) for stage in stages]
     results = cast("dict[str, int | str]", facts["results"])
     return Progress(
         unfinished={str(stage["stage"]): sum(int(stage[key]) for key in READY + STUCK) for stage in stages},
         in_flight={str(stage["stage"]): int(stage["in_flight"]) for stage in stages},
         quarantined={str(stage["stage"]): int(stage["quarantined"]) for stage in stages},
+        to_explain=tuple(one["dataset"] for some in troubles for one in some if one["standing"] == "quarantined"),
         published=int(results["published"]),
     )
+
+
+def last_words(story: str) -> str:
+    """Return why a dataset's last attempt ended, from what `phaseline explain --json` prints."""
+    chapter = cast("dict[str, list[dict[str, str]]]", json.loads(story)["chapters"][-1])
+    return f"{chapter['stage']}: {chapter['attempts'][-1]['why']}"
 
 
 def follow(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Progress]:
@@ -53,9 +70,8 @@ def follow(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[P
 
 def render(now: Progress, *, before: Progress, datasets: int, seconds: float) -> str:
     """One line: a bar of what has ended, then how many are in each stage (those at work after a +)."""
-    published = now.published - before.published
-    quarantined = sum(now.quarantined.values()) - sum(before.quarantined.values())
-    ended = published + quarantined
+    published, ended = now.published - before.published, now.count_since(before)
+    quarantined = ended - published
     filled = BAR_CELLS * ended // max(1, datasets)
     stages = "  ".join(
         f"{stage} {count - now.in_flight[stage]}+{now.in_flight[stage]}" for stage, count in now.unfinished.items()

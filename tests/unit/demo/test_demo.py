@@ -24,7 +24,8 @@ def package(site: Path, name: str, size_bytes: int) -> None:
 def line(published: int, *, waiting: int = 0, in_flight: int = 0, quarantined: int = 0) -> str:
     counts = dict.fromkeys((*progress.READY, *progress.STUCK), 0)
     counts |= {"waiting": waiting, "in_flight": in_flight, "quarantined": quarantined}
-    stages = [{"stage": "one", **counts}, {"stage": "two", **dict.fromkeys(counts, 0)}]
+    counted = [("one", counts), ("two", dict.fromkeys(counts, 0))]
+    stages: list[dict[str, object]] = [{"stage": stage, "needs_a_person": [], **count} for stage, count in counted]
     return json.dumps({"stages": stages, "results": {"location": "C", "published": published}})
 
 
