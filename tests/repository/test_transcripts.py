@@ -37,8 +37,10 @@ one
 two
 $ cat <<END
 > three
+>
 > END
 three
+
 ```
 ```python
 $ not a command
@@ -53,8 +55,8 @@ $ not a command
 def test_commands_are_found_in_order() -> None:
     assert [(step.line, step.command, step.shown) for step in steps(TEXT)] == [
         (3, "echo one; echo two >&2", ("one", "two")),
-        (6, "cat <<END\nthree\nEND", ("three",)),
-        (15, "cd /; pwd", ("/",)),
+        (6, "cat <<END\nthree\n\nEND", ("three", "")),
+        (17, "cd /; pwd", ("/",)),
     ]
 
 
@@ -87,6 +89,7 @@ def test_a_shell_that_ends_early_shows_nothing_more(tmp_path: Path) -> None:
             "lrwxrwxrwx  1 root root   31 Jan  3  2027 taken.phase4.1 -> 00ffee11:here:9:-\n",
         ),
         ("STAGE    WAITING", "STAGE  WAITING\n"),
+        ("lost: its poller (node17 pid 4711) is gone", "lost: its poller (here pid 9) is gone\n"),
     ],
 )
 def test_what_may_differ_does_not_count(shown: str, seen: str, tmp_path: Path) -> None:

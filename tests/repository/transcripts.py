@@ -133,6 +133,7 @@ _EQUAL = [
     (r"\b\d\d:\d\d:\d\d(\.\d+)?\b", "TIME"),
     (r"\b\d+(\.\d+)? ?(µs|us|ms|s|seconds?|min|minutes?|h|hours?|d|days?)\b", "TIME"),
     (r"\bTIME( TIME)+\b", "TIME"),  # 1 min 3 s
+    (r"\b[\w.-]+ pid \d+\b", "HOST pid PID"),
     (r"\b(pid|process) \d+\b", r"\1 PID"),
 ]
 
