@@ -13,7 +13,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import NoReturn, Protocol, cast
 
-from stages.engine.errors import ExitCode, PhaselineError, UsageError
+from stages.engine.errors import ExitCode, PhaselineError, StorageError, UsageError
 
 GROUP = "phaseline.commands"
 ENGINE = ("init", "doctor", "add", "poll", "sweep", "status", "explain", "retry", "rerun", "prune")
@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        return _fail(str(PhaselineError(error.strerror or str(error), where=error.filename)), _exit_code(error))
+        failure = _explained(error)
+        return _fail(str(failure), failure.exit_code)
     except Exception as error:  # noqa: BLE001 - the last resort; a person gets one line in any case
         return _unexpected(error)
 
@@ -65,10 +66,13 @@ def _fail(line: str, code: int) -> int:
     return int(code)
 
 
-def _exit_code(error: OSError) -> ExitCode:
+def _explained(error: OSError) -> PhaselineError:
     from stages.engine.publication import STORAGE_ERRORS  # noqa: PLC0415 - only a failure pays for this import
 
-    return ExitCode.STORAGE if error.errno in STORAGE_ERRORS else ExitCode.FAILED
+    if error.errno in STORAGE_ERRORS:
+        todo = "free space or mend the mount, then type the same again"
+        return StorageError(f"the storage failed ({error.strerror})", where=error.filename, todo=todo)
+    return PhaselineError(error.strerror or str(error), where=error.filename)
 
 
 def _unexpected(error: Exception) -> int:

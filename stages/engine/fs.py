@@ -244,6 +244,9 @@ class Posix:
         descriptor = os.open(path, _CREATE, 0o666)
         try:
             self.append(descriptor, content)
+        except OSError as error:
+            error.filename = path  # write(2) knows none, and a full disk is to be named
+            raise
         finally:
             os.close(descriptor)
 
@@ -267,9 +270,13 @@ class Posix:
 
     def copy(self, source: str, target: str, progress: Callable[[], None]) -> None:
         with open(source, "rb", buffering=0) as reader, open(target, "xb", buffering=0) as writer:
-            while chunk := reader.read(CHUNK_BYTES):
-                self.append(writer.fileno(), chunk)
-                progress()
+            try:
+                while chunk := reader.read(CHUNK_BYTES):
+                    self.append(writer.fileno(), chunk)
+                    progress()
+            except OSError as error:
+                error.filename = target
+                raise
         shutil.copystat(source, target)
 
     def sync(self, place: str | int) -> None:

@@ -14,7 +14,7 @@ class Inspection(Protocol):
         ...
 
     def may_write(self, path: str) -> bool:
-        """Tell whether this user could claim the dataset at `path`."""
+        """Tell whether permissions let this user claim the dataset at `path`."""
         ...
 
 
@@ -25,4 +25,5 @@ class PosixInspection:
         return os.stat(name, dir_fd=at, follow_symlinks=False).st_mtime
 
     def may_write(self, path: str) -> bool:
-        return os.access(path, os.W_OK | os.X_OK)
+        # Mounted read-only is a trouble of the storage: no chmod mends it.
+        return os.access(path, os.W_OK | os.X_OK) or bool(os.statvfs(path).f_flag & os.ST_RDONLY)

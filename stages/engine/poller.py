@@ -15,6 +15,7 @@ from stages.engine.drain import Drain
 from stages.engine.errors import RevokedError, StageAlwaysFailsError, StageSetupError, StorageError
 from stages.engine.policy import Cause
 from stages.engine.publication import Publication, Terms, Verdict
+from stages.engine.records import EndKind
 from stages.engine.store import Claim, Store, storage_error
 from stages.engine.vigil import Limits, Vigil
 from stages.engine.work.order import Work
@@ -81,7 +82,7 @@ class Poller:
         self._streak = Streak()
         self._vigil = Vigil(store=store, drain=drain, limits=limits, heartbeat_seconds=terms.heartbeat_seconds)
         self._publication = Publication(store=store, work=work, terms=terms, vigil=self._vigil)
-        self.datasets_done = 0
+        self.attempts_made = 0
 
     def poll(self) -> Ending:
         """Take turns until there is a reason to end.
@@ -123,7 +124,7 @@ class Poller:
     def _ending(self) -> Ending | None:
         if self._drain.is_requested:
             return Ending.DRAINED
-        if self._limits.datasets_max is not None and self.datasets_done >= self._limits.datasets_max:
+        if self._limits.datasets_max is not None and self.attempts_made >= self._limits.datasets_max:
             return Ending.ENOUGH
         return Ending.DEADLINE if not self._vigil.has_time() else None
 
@@ -170,7 +171,7 @@ class Poller:
         finally:
             log.close()
             self._vigil.end()
-        self.datasets_done += 1
+        self.attempts_made += 1
         if verdict.halt:
             raise StorageError(verdict.why, where=claim.private, todo="mend that, then start the poller again")
         if self._streak.note(claim.attempt.dataset, verdict):
@@ -183,7 +184,8 @@ class Poller:
     def _conclude(self, claim: Claim, verdict: Verdict) -> None:
         if verdict.cause is not None:
             end = self._store.end(claim, verdict.cause, verdict.why, verdict.after_seconds)
-            _say(claim).warning("{}: {}", verdict.cause if end is None else end.kind, verdict.why)
+            is_final = end is not None and end.kind is EndKind.QUARANTINE
+            _say(claim).warning("{}: {}", "quarantined" if is_final else verdict.cause, verdict.why)
         elif self._store.commit(claim):
             _say(claim).info("published")
         else:

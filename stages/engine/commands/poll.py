@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
     become_subreaper()
     poller = _poller(at, spec, limits, drain)
     ending = poller.poll()
-    logger.bind(stage=spec.name, datasets=poller.datasets_done).info("poller ended: {}", ending)
+    logger.bind(stage=spec.name, attempts=poller.attempts_made).info("poller ended: {}", ending)
     return ExitCode.OK
 
 

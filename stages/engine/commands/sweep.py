@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
     """Sweep; a line for each stage and each finding."""
     at = context.opened(arguments)
     specs = at.catalog.chosen(arguments.stages_wanted)
-    logs.configure(at.settings.log_level)
+    logs.configure(at.settings.log_level if arguments.forever else "ERROR")  # one pass prints what it did
     os.umask(at.settings.umask)
     mount = mount_of(at.fs, at.root.path)
     for spec in specs:
@@ -64,8 +64,16 @@ def _once(at: Context, spec: StageSpec, identity: Identity, *, full: bool | None
     path = at.root.sightings(boot_id, spec.name)
     seen = sightings.load(at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
     report = _sweeper(at, at.clock, spec, identity, seen).sweep(full=full)
-    sightings.save(seen, at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
+    _remember(at, seen, path, boot_id)
     return report
+
+
+def _remember(at: Context, seen: Sightings, path: str, boot_id: str) -> None:
+    """A sweep whose memory cannot be written has still done its work."""
+    try:
+        sightings.save(seen, at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
+    except OSError as error:
+        logger.error("{} cannot be written ({}): for the next sweep every lease begins anew", path, error.strerror)
 
 
 def _for_ever(at: Context, specs: Sequence[StageSpec], arguments: Namespace) -> int:
@@ -91,8 +99,7 @@ def _turn(at: Context, sweeper: Sweeper, identity: Identity, *, full: bool | Non
     try:
         report = sweeper.sweep(full=full)
         if report.full:  # for `status`, and for a one-shot sweep after this one
-            path = at.root.sightings(boot_id, sweeper.stage)
-            sightings.save(sweeper.sightings, at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
+            _remember(at, sweeper.sightings, at.root.sightings(boot_id, sweeper.stage), boot_id)
     except (OSError, StorageError) as error:
         logger.bind(stage=sweeper.stage).error("this pass failed: {}", error)
         return
