@@ -166,9 +166,12 @@ class Publication:
         self._clear_private(claim)
         out = f"{claim.private}/{names.OUTPUT}"
         outputs = tree.seal(fs, out, self._rule, progress)
-        made_of = manifest.inputs(fs, claim.input, before, hashing=terms.hashing, progress=progress)
+        try:
+            made_of = manifest.inputs(fs, claim.input, before, hashing=terms.hashing, progress=progress)
+        except FileNotFoundError:  # a file went away since: that is no failure of the stage
+            made_of = None
         after = tree.payload(fs, claim.input)
-        if after != before:
+        if made_of is None or after != before:
             changed = tree.difference(before.entries, after.entries)
             return Verdict(
                 cause=Cause.LATER,
