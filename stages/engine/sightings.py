@@ -100,15 +100,18 @@ def load(fs: FileSystem, path: str, *, boot_id: str, now: float) -> Sightings:
     """Read what was seen before; unreadable, of another boot or from the future means never seen."""
     try:
         facts = json.loads(fs.read(path))
-        if facts["version"] != VERSION or facts["boot_id"] != boot_id or facts["written"] > now:
+        if facts["version"] != VERSION or facts["boot_id"] != boot_id:
             return Sightings()
-        return Sightings(
+        found = Sightings(
             attempts={name: Sighting(*seen) for name, seen in facts["attempts"].items()},
             backing_off={name: BackingOff(*seen) for name, seen in facts["backing_off"].items()},
             troubles=dict(facts["troubles"]),
             last_full=facts["last_full"],
             last_bell=facts["last_bell"],
         )
+        times = [facts["written"], found.last_full or 0.0, found.last_bell or 0.0]
+        times += [time for seen in found.attempts.values() for time in (seen.since, seen.suspected or 0.0)]
+        return Sightings() if max(times) > now else found
     except FileNotFoundError:
         return Sightings()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
