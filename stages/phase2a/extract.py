@@ -22,8 +22,9 @@ from typing import NamedTuple
 EX_DATAERR, EX_TEMPFAIL = 65, 75
 STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE}
 
-TEXT_BYTES_MAX = int(os.environ.get("EXTRACT_TEXT_BYTES_MAX") or 2 << 20)  # of one dataset, as it lies on disk
-FILE_BYTES_MAX = 512 << 10  # a bigger one is data and not something that a person wrote, if it is no prose
+TEXT_BYTES_MAX = int(os.environ.get("EXTRACT_TEXT_BYTES_MAX") or 1 << 20)  # of one dataset, as it lies on disk
+FILE_BYTES_MAX = 512 << 10  # a bigger one is data and not something that a person wrote
+BOOK_BYTES_MAX = 4 << 20  # the same, of prose
 SHARD_BYTES = 1 << 20
 EXAMPLES_MAX = 3  # paths named for each reason to drop
 CONTROL_SHARE_MAX = 0.001  # of the characters of a text
@@ -162,8 +163,7 @@ def language_of(path: str) -> str:
 
 
 def size_limit(path: str) -> int:
-    """Return how many bytes a file may have: a book is one file and fills a dataset."""
-    return TEXT_BYTES_MAX if language_of(path) in PROSE else min(FILE_BYTES_MAX, TEXT_BYTES_MAX)
+    return BOOK_BYTES_MAX if language_of(path) in PROSE else FILE_BYTES_MAX
 
 
 def read(top: str, path: str) -> Document:
@@ -197,7 +197,7 @@ def extract(top: str) -> tuple[list[Document], dict[str, list[Found]]]:
         try:
             if found.why is not None:
                 raise Dropped(found.why)
-            if room < found.size <= size_limit(found.path):
+            if documents and room < found.size <= size_limit(found.path):  # one book may be a dataset
                 raise Dropped("over the limit of a dataset")
             documents.append(read(top, found.path))
             room -= found.size
@@ -238,7 +238,7 @@ def account(documents: list[Document], dropped: Mapping[str, list[Found]]) -> di
             }
             for why, files in dropped.items()
         },
-        "limits": {"text_bytes": TEXT_BYTES_MAX, "file_bytes": FILE_BYTES_MAX},
+        "limits": {"text_bytes": TEXT_BYTES_MAX, "file_bytes": FILE_BYTES_MAX, "book_bytes": BOOK_BYTES_MAX},
     }
 
 

@@ -104,6 +104,10 @@ def learn(train: Sequence[Document]) -> Tokenizer:
     return tokenizer
 
 
+def encode(tokenizer: Tokenizer, text: str) -> NDArray[np.uint16]:
+    return np.array([*tokenizer.encode_batch_fast([text])[0].ids, 0], np.uint16)
+
+
 def pack(output: Path, name: str, tokens: Sequence[NDArray[np.uint16]]) -> None:
     """Write the stream of a split in shards, and where its documents end."""
     stream = np.concatenate(tokens)
@@ -112,35 +116,42 @@ def pack(output: Path, name: str, tokens: Sequence[NDArray[np.uint16]]) -> None:
     np.save(output / f"ends-{name}.npy", np.cumsum([len(document) for document in tokens], dtype=np.int64))
 
 
+def chosen_documents(attempt: Attempt) -> tuple[list[Document], str]:
+    """Return what there is to split, and whether these are documents or passages of them.
+
+    Raises RejectDataset if there is nothing to split.
+    """
+    documents = list(documents_of(attempt))
+    if len(documents) >= DOCUMENTS_MIN:
+        return documents, "document"
+    characters = sum(len(document.text) for document in documents)
+    least = max(PASSAGE_CHARACTERS_MIN, characters // PASSAGES)
+    documents = [passage for document in documents for passage in passages(document, least)]
+    if len(documents) < 2:  # noqa: PLR2004 - one to learn from, one to hold out
+        raise RejectDataset(f"{characters} characters are too few to hold some of them out")
+    return documents, "passage"
+
+
 def process(attempt: Attempt) -> None:
     """Tokenise one dataset."""
-    documents = list(documents_of(attempt))
-    whole = len(documents) >= DOCUMENTS_MIN
-    if not whole:
-        size = max(PASSAGE_CHARACTERS_MIN, sum(len(document.text) for document in documents) // PASSAGES)
-        documents = [passage for document in documents for passage in passages(document, size)]
-    if len(documents) < 2:  # noqa: PLR2004 - one to learn from, one to hold out
-        raise RejectDataset(f"{sum(len(d.text) for d in documents)} characters are too few to hold some of them out")
+    documents, split_by = chosen_documents(attempt)
     splits = split(documents)
     tokenizer = learn(splits["train"])
     tokenizer.save(str(attempt.output / "tokenizer.json"))
-    figures: dict[str, object] = {
-        "vocabulary_size": tokenizer.get_vocab_size(),
-        "split_by": "document" if whole else "passage",
-    }
-    with (attempt.output / "documents.jsonl").open("w", encoding="utf-8") as index:
-        for name, chosen in splits.items():
-            tokens = [np.array([*tokenizer.encode(document.text).ids, 0], np.uint16) for document in chosen]
-            pack(attempt.output, name, tokens)
-            for document, its in zip(chosen, tokens, strict=True):
-                line = {"path": document.path, "part": document.part, "split": name, "tokens": len(its)}
-                index.write(json.dumps(line, ensure_ascii=False) + "\n")
-            figures[name] = {
-                "documents": len(chosen),
-                "bytes": sum(len(document.text.encode()) for document in chosen),
-                "tokens": sum(map(len, tokens)),
-            }
-    (attempt.output / "tokenise.json").write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
+    figures: dict[str, object] = {"vocabulary_size": tokenizer.get_vocab_size(), "split_by": split_by}
+    index: list[str] = []
+    for name, chosen in splits.items():
+        tokens = [encode(tokenizer, document.text) for document in chosen]
+        pack(attempt.output, name, tokens)
+        for document, its in zip(chosen, tokens, strict=True):
+            line = {"path": document.path, "part": document.part, "split": name, "tokens": len(its)}
+            index.append(json.dumps(line, ensure_ascii=False) + "\n")
+        text_bytes = sum(len(document.text.encode()) for document in chosen)
+        figures[name] = {"documents": len(chosen), "bytes": text_bytes, "tokens": sum(map(len, tokens))}
+    (attempt.output / "documents.jsonl").write_text("".join(index), encoding="utf-8")
+    (attempt.output / "tokenise.json").write_text(
+        json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
     for earlier in ("extract.json", "clean.json"):
         shutil.copyfile(attempt.input / earlier, attempt.output / earlier)
     print(f"vocabulary {figures['vocabulary_size']}; train {figures['train']}; held out {figures['heldout']}")

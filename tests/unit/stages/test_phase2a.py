@@ -149,6 +149,13 @@ def test_a_limit_takes_a_sample_and_counts_the_rest(tmp_path: Path) -> None:
     assert int(paths[-1][:3]) > 75, "a sample, not the beginning of the alphabet"
 
 
+def test_one_book_may_be_a_dataset_however_big(tmp_path: Path) -> None:
+    top = write_tree(tmp_path / "in", {"a.txt": prose(1, 400), "b.txt": prose(2, 400)})
+    assert extract(top, tmp_path / "out", EXTRACT_TEXT_BYTES_MAX="1000").returncode == 0
+    assert len(read_documents(tmp_path / "out")) == 1
+    assert read_json(tmp_path / "out" / "extract.json")["dropped"].keys() == {"over the limit of a dataset"}
+
+
 def test_shards_are_bounded_and_in_order(tmp_path: Path) -> None:
     documents = [stage.Document(f"{number:04}", "text", "utf-8", "x" * 100_000) for number in range(25)]
     stage.write(str(tmp_path), documents)
