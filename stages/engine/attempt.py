@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 class Attempt:
     """One try at one dataset.
 
-    `input` is the dataset's directory, to be read only; `output` an empty directory for the result. Whatever is printed
-    or logged goes to the attempt's log, which travels with the dataset.
+    Whatever is printed or logged goes to the attempt's log, which travels with the dataset.
     """
 
     def __init__(
@@ -34,18 +33,26 @@ class Attempt:
         self.dataset = dataset
         self.stage = stage
         self.number = number
-        self.input = Path(input)
-        self.output = Path(output)
-        self._scratch = Path(scratch)
+        self._input, self._output, self._scratch = input, output, scratch
 
     def __repr__(self) -> str:
         return f"<attempt {self.number} at {self.dataset} in {self.stage}>"
 
     @cached_property
+    def input(self) -> Path:
+        """The dataset's directory, to be read only."""
+        return Path(self._input)
+
+    @cached_property
+    def output(self) -> Path:
+        """An empty directory for the result."""
+        return Path(self._output)
+
+    @cached_property
     def scratch(self) -> Path:
         """A directory for what nobody needs afterwards: made when first asked for, gone with the attempt."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        return self._scratch
+        os.makedirs(self._scratch, exist_ok=True)
+        return Path(self._scratch)
 
     @cached_property
     def files(self) -> tuple[Path, ...]:
@@ -53,7 +60,7 @@ class Attempt:
 
         A symlink counts if it leads to a regular file of the same dataset.
         """
-        top = str(self.input)
+        top = self._input
         inside = os.path.realpath(top) + "/"
         found = [path for name, path in _walk(top, inside) if not (path == f"{top}/{name}" and _is_ours(name))]
         return tuple(map(Path, sorted(found)))

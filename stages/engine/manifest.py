@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stages.engine.fs import FileSystem
 
 FORMAT = 1
+_NEXT = ",\n  "
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",\n ", ": "))
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -25,21 +26,21 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def inputs(
-    fs: FileSystem, top: str, payload: tree.Payload, *, hashing: bool, progress: Callable[[], None]
-) -> dict[str, Json]:
-    """Say what a dataset was made of: the upstream manifest, or every file where there is none."""
+def inputs(fs: FileSystem, top: str, payload: tree.Payload, *, hashing: bool, progress: Callable[[], None]) -> str:
+    """Say, in JSON, what a dataset was made of: the upstream manifest, or every file where there is none."""
     if payload.has_manifest:
-        return {"manifest_sha256": sha256(fs.read(f"{top}/{names.MANIFEST}"))}
-    return {"files": [_input(fs, top, entry, hashing=hashing, progress=progress) for entry in payload.entries]}
+        upstream = sha256(fs.read(f"{top}/{names.MANIFEST}"))
+        return f'{{"manifest_sha256": "{upstream}"}}'
+    files = [_input(fs, top, entry, hashing=hashing, progress=progress) for entry in payload.entries]
+    return f'{{"files": {_lines(files)}}}'
 
 
-def _input(fs: FileSystem, top: str, item: Entry, *, hashing: bool, progress: Callable[[], None]) -> dict[str, Json]:
+def _input(fs: FileSystem, top: str, item: Entry, *, hashing: bool, progress: Callable[[], None]) -> str:
     if item.kind is not Kind.FILE:
-        return {"path": item.name, "kind": str(item.kind)}
+        return f'{{"path": {encode_basestring(item.name)}, "kind": "{item.kind}"}}'
     digest = fs.digest(f"{top}/{item.name}", progress) if hashing else None
     progress()
-    return {"path": item.name, "size": item.size, "sha256": digest}
+    return _file(item.name, item.size, digest)
 
 
 def render(
@@ -48,14 +49,14 @@ def render(
     *,
     started: float,
     ended: float,
-    made_of: Mapping[str, Json],
+    made_of: str,
     bytes_in: int,
     outputs: Sequence[tree.Sealed],
 ) -> bytes:
     """Write a manifest: JSON with a fact on each line, so that people and `diff` can read it.
 
-    `described` is what all manifests of this poller share, from `share`; times are in seconds since
-    the epoch, by this host's clock.
+    `described` is what all manifests of this poller share, from `share`, `made_of` comes from `inputs`;
+    times are in seconds since the epoch, by this host's clock.
     """
     base, number = names.generation(attempt.dataset)
     # Written out rather than encoded: one encoder's set-up costs more than all of these lines.
@@ -65,8 +66,8 @@ def render(
         f' "started": {started:.3f},\n "ended": {ended:.3f},\n "seconds": {ended - started:.3f},\n'
         f' "bytes_in": {bytes_in},\n "bytes_out": {sum(output.size for output in outputs)},\n'
         f"{described}"
-        f' "inputs": {_ENCODER.encode(made_of)},\n'
-        f' "outputs": {_ENCODER.encode([_output(output) for output in outputs]) if outputs else "[]"}}}\n'
+        f' "inputs": {made_of},\n'
+        f' "outputs": {_lines([_output(output) for output in outputs])}}}\n'
     )
     return text.encode("utf-8", "backslashreplace")  # a name that is no UTF-8 becomes what JSON escapes it to
 
@@ -77,7 +78,17 @@ def share(stage: str, described: Mapping[str, Json]) -> str:
     return "".join(f' "{key}": {_ENCODER.encode(value)},\n' for key, value in facts.items())
 
 
-def _output(output: tree.Sealed) -> dict[str, Json]:
+def _output(output: tree.Sealed) -> str:
     if output.link is not None:
-        return {"path": output.path, "link": output.link}
-    return {"path": output.path, "size": output.size, "sha256": output.sha256}
+        return f'{{"path": {encode_basestring(output.path)}, "link": {encode_basestring(output.link)}}}'
+    return _file(output.path, output.size, output.sha256)
+
+
+def _file(path: str, size: int, digest: str | None) -> str:
+    sha256 = "null" if digest is None else f'"{digest}"'
+    return f'{{"path": {encode_basestring(path)}, "size": {size}, "sha256": {sha256}}}'
+
+
+def _lines(items: Sequence[str]) -> str:
+    """Return a JSON array with an item on each line."""
+    return f"[{_NEXT.join(items)}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -36,20 +37,20 @@ class StoppedError(Exception):
 
 
 class Vigil:
-    """Keeps the heartbeat of the attempt at hand and knows how much time is left."""
+    """Keeps the heartbeat of the attempt at hand and knows how much time is left.
+
+    `watch_seconds` is how often `watch` wants to be called while the author's code runs.
+    """
 
     def __init__(self, *, store: Store, drain: Drain, limits: Limits, heartbeat_seconds: float) -> None:
         self._store, self._clock, self._drain, self._limits = store, store.clock, drain, limits
         self._heartbeat_seconds = heartbeat_seconds
+        self.watch_seconds = min(heartbeat_seconds, WATCH_SECONDS_MAX)
+        self._last_moment = math.inf if limits.deadline is None else limits.deadline - limits.grace_seconds
         self._claim: Claim | None = None
         self._begun = self._beaten = 0.0
         self._asked: float | None = None
         self._attempts, self._longest_seconds = 0, 0.0
-
-    @property
-    def watch_seconds(self) -> float:
-        """How often `watch` wants to be called while the author's code runs."""
-        return min(self._heartbeat_seconds, WATCH_SECONDS_MAX)
 
     def begin(self, claim: Claim) -> None:
         """Watch over an attempt from now on."""
@@ -76,7 +77,7 @@ class Vigil:
                 pass  # a storage that does not answer now may answer in time for the next beat
         if self._drain.is_requested and self._is_out_of_patience(now):
             return Stop.DRAIN
-        return Stop.DEADLINE if self.seconds_left() <= 0 else None
+        return Stop.DEADLINE if now >= self._last_moment else None
 
     def progress(self) -> None:
         """The engine has moved bytes: beat, or stop. Raises RevokedError and StoppedError."""
@@ -88,9 +89,7 @@ class Vigil:
 
     def seconds_left(self) -> float:
         """How long an attempt may still run before the poller has to let go."""
-        if self._limits.deadline is None:
-            return float("inf")
-        return self._limits.deadline - self._limits.grace_seconds - self._clock.monotonic()
+        return self._last_moment - self._clock.monotonic()
 
     def has_time(self) -> bool:
         """Whether a dataset that is claimed now is likely to be finished in the time that is left."""
