@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stages.engine import names
+from stages.engine.archive import archived
 from stages.engine.durability import Durability
 from stages.engine.errors import NotARootError, UsageError
 from stages.engine.fs import Entry, FileSystem, Kind
@@ -17,7 +18,7 @@ from stages.engine.layout import Passage, Root
 from stages.engine.manifest import Json
 from stages.engine.pruning import PART
 from stages.engine.registers import Registers
-from stages.engine.reruns import stands
+from stages.engine.reruns import is_pending, stands
 from stages.engine.settlement import IN_THE_WAY
 
 SETGID = 0o2000
@@ -51,6 +52,7 @@ class Arrivals:
         self._fs, self._root, self._passage, self._terms = fs, root, passage, terms
         self._at = passage.reads
         self._registers = Registers(fs)
+        self._done: set[str] | None = None
 
     def add(self, source: str, name: str, *, token: str, move: bool = False) -> Arrival:
         """Copy (or move) the directory at the absolute path `source` in, as dataset `name`.
@@ -82,11 +84,17 @@ class Arrivals:
             raise UsageError("this directory holds no file", where=source, todo="a dataset has at least one")
         for entry in found:
             self._check_entry(source, entry)
-        if stands(self._fs, self._passage, name):
+        if self._stands(name):
             raise UsageError(
                 f"a dataset {name!r} stands there already", where=self._at.path, todo="give another name with --as NAME"
             )
         return found
+
+    def _stands(self, name: str) -> bool:
+        """Tell whether a dataset of that name was put there by hand; `_done` is listed once for all that are added."""
+        if self._done is None:
+            self._done = {entry.dataset for entry in archived(self._fs.listdir(self._at.done))}
+        return name in self._done or is_pending(self._fs, self._passage, name)
 
     def _survey(self, source: str) -> list[Entry]:
         try:
@@ -120,7 +128,16 @@ class Arrivals:
 
     def _copy(self, source: str, found: list[Entry], complete: str) -> None:
         """What is not complete ends in `.part`, so that nobody ever takes it for a dataset."""
-        fs, part, syncing = self._fs, complete + PART, self._terms.durability.syncs_output
+        part = complete + PART
+        try:
+            self._copy_whole(source, found, part)
+        except (OSError, KeyboardInterrupt):
+            self._fs.remove_tree(part)
+            raise
+        self._fs.rename(part, complete)
+
+    def _copy_whole(self, source: str, found: list[Entry], part: str) -> None:
+        fs, syncing = self._fs, self._terms.durability.syncs_output
         self._make(part)
         for entry in found:
             target = f"{part}/{entry.name}"
@@ -138,7 +155,6 @@ class Arrivals:
                 if entry.kind is Kind.DIRECTORY:
                     fs.sync(f"{part}/{entry.name}")
             fs.sync(part)
-        fs.rename(part, complete)
 
     def _make(self, path: str) -> None:
         self._fs.mkdir(path)

@@ -69,16 +69,18 @@ class Requests:
             if wish and by_pattern and markers.latest and not markers.ended:
                 return Answer(dataset=dataset, marked=False, what="under way: name it in full to give that attempt up")
             if wish and markers.request is None:
-                self._mark(handle)
+                self._mark(handle, f"{base}/{dataset}")
             return Answer(dataset=dataset, marked=wish, what=what)
         finally:
             self._fs.close(handle)
 
-    def _mark(self, handle: int) -> None:
+    def _mark(self, handle: int, path: str) -> None:
         try:
             self._fs.close(self._fs.open_new(f"retry.{self._passage.stage}", handle))
         except FileExistsError:
             pass  # somebody else asked for it just now
+        except PermissionError:
+            raise UsageError("you may not put a mark here", where=path, todo=f"chmod g+rwxs {path}") from None
 
     def _consequence(self, handle: int, base: str, dataset: str, markers: Markers) -> tuple[bool, str]:
         """Whether a mark changes anything, and what happens next."""

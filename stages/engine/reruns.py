@@ -73,6 +73,13 @@ def _move(fs: FileSystem, passage: Passage, entry: Archived, dataset: str) -> No
 
 def stands(fs: FileSystem, passage: Passage, dataset: str) -> bool:
     """Tell whether a dataset is seen anywhere in a stage's location."""
+    if is_pending(fs, passage, dataset):
+        return True
+    return any(entry.dataset == dataset for entry in archive.archived(fs.listdir(passage.reads.done)))
+
+
+def is_pending(fs: FileSystem, passage: Passage, dataset: str) -> bool:
+    """Tell whether anything of that name is seen where datasets wait, or in quarantine."""
     for place in (passage.reads.path, passage.reads.failed):
         try:
             fs.close(fs.opendir(f"{place}/{dataset}"))
@@ -81,4 +88,4 @@ def stands(fs: FileSystem, passage: Passage, dataset: str) -> bool:
         except NotADirectoryError:
             return True
         return True
-    return any(entry.dataset == dataset for entry in archive.archived(fs.listdir(passage.reads.done)))
+    return False

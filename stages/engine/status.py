@@ -164,9 +164,9 @@ class _Tally:
         self.counts[Standing.WAITING] += len(rest)
 
     def failed(self, found: list[str]) -> None:
-        """What stands in `_failed` is quarantined; the first few are opened for an operator's mark."""
+        """What stands in `_failed` is quarantined; so many are opened to see whether a retry was asked for."""
         self.counts[Standing.QUARANTINED] += len(found)
-        for dataset in sorted(found)[:NAMED_MAX]:
+        for dataset in sorted(found)[:OPENED_MAX]:
             path = f"{self.looker.passage.reads.failed}/{dataset}"
             self._count_request(self.looker.glance(path, dataset))
             self._name(dataset, Standing.QUARANTINED, path)

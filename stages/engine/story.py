@@ -92,7 +92,7 @@ class Narrator:
         seen = looker.glance(found.path, found.dataset)
         if seen is None:
             return Chapter(found=found, stage=spec, attempts=(), standing=None, then=("it moved on just now",))
-        is_readable = seen.standing is not Standing.NOT_A_DATASET
+        is_readable = seen.look is not None or seen.standing is Standing.DAMAGED  # which is said in one line
         tried = attempts(self.fs, self.inspection, found.path, spec.name) if is_readable else []
         then = tuple(_then(seen, found, through, now))
         return Chapter(found=found, stage=spec, attempts=tried, standing=seen.standing, then=then)

@@ -123,6 +123,13 @@ def test_a_copy_that_broke_off_is_never_taken_for_a_dataset(chain: Chain) -> Non
     assert content(chain.path("IN/ds1")) == WHOLE
 
 
+def test_a_copy_that_fails_leaves_nothing(chain: Chain) -> None:
+    chain.fs.fail("copy", "b.txt", errno.ENOSPC)
+    with pytest.raises(OSError, match="No space"):
+        add(chain, chain.source("ds1"))
+    assert (chain.ls("IN/_incoming"), chain.path("_names/ds1").is_symlink()) == ([], False)
+
+
 def test_a_lost_reply_to_the_last_rename_is_success(chain: Chain) -> None:
     chain.fs.lose_reply("rename", "IN/ds1", errno.ENOENT)
     assert add(chain, chain.source("ds1")).dataset == "ds1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from stages.engine.errors import UsageError
@@ -112,6 +114,13 @@ def test_nothing_is_marked_if_one_name_is_wrong(chain: Chain) -> None:
     with pytest.raises(UsageError, match=r"no dataset 'ds2'.*did you mean ds1\?"):
         retry(chain, "ds1", "ds2")
     assert not chain.path("IN/_failed/ds1/retry.first").exists()
+
+
+def test_where_one_may_not_write_the_chmod_to_type_is_told(chain: Chain) -> None:
+    reject(chain, "ds1")
+    chain.fs.fail("open_new", "retry.first", errno.EACCES)
+    with pytest.raises(UsageError, match=r"chmod g\+rwxs .*_failed/ds1"):
+        retry(chain, "ds1")
 
 
 def test_the_command_says_what_to_type_next(chain: Chain, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -91,6 +92,15 @@ def test_blocked_names_what_is_in_the_way(chain: Chain) -> None:
 def test_a_file_in_a_datasets_place_is_told(chain: Chain) -> None:
     chain.path("IN/ds1").touch()
     assert "a dataset is a real directory" in line(chain, "  a dataset")
+
+
+def test_a_dataset_that_cannot_be_opened_is_told(chain: Chain) -> None:
+    path = chain.put("ds1")
+    chain.fs.fail("opendir", "IN/ds1", errno.EACCES)
+    assert told(chain)[:2] == [
+        f"first: ds1 is out of reach (no permission): {path}",
+        f"  no poller of another user can claim it: chmod g+rwxs {path}",
+    ]
 
 
 def test_generations_are_told_apart(result: Chain) -> None:

@@ -16,6 +16,7 @@ from stages.engine.lineage import Lineage
 from stages.engine.manifest import Json
 from stages.engine.quantities import duration, moment, size
 from stages.engine.records import Ended, EndKind
+from stages.engine.standing import Standing
 from stages.engine.story import Chapter, Narrator, Story
 from stages.engine.whereabouts import Place
 
@@ -58,6 +59,8 @@ def _headline(chapter: Chapter) -> str:
     if chapter.stage is None:
         return f"{found.location}: {found.dataset} is published"
     standing = "done" if found.place is Place.DONE else chapter.standing or "gone"
+    if standing is Standing.NO_PERMISSION:
+        standing = "out of reach (no permission)"
     title = "" if chapter.stage.title == chapter.stage.name else f" ({chapter.stage.title})"
     return f"{chapter.stage.name}{title}: {found.dataset} is {standing}: {found.path}"
 
