@@ -12,15 +12,18 @@ import pytest
 from pydantic import BaseModel
 
 from stages.engine.cli import ENGINE
+from stages.engine.commands.status import render
 from stages.engine.errors import ExitCode
 from stages.engine.settings import PREFIX, Settings
 from stages.engine.spec import StageSpec, Table
 from stages.engine.standing import Standing
+from stages.engine.status import Status
 from stages.engine.work import command
 from stages.engine.work.order import Order
 from tests.repository.checkout import ROOT, name
 
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 AUTHORS, OPERATORS, PROTOCOL = (ROOT / "docs" / f"{page}.md" for page in ("authors", "operators", "protocol"))
 WORK = {"work.callable": "one of the two", "work.command": "one of the two"}
 FROM_THE_FOLDER = {"name", "directory"}
@@ -96,6 +99,19 @@ def test_the_protocol_names_modules_that_exist() -> None:
     named = set(re.findall(r"`([a-z_]+\.py)`", PROTOCOL.read_text(encoding="utf-8")))
     assert named
     assert {module for module in named if not (ROOT / "stages" / "engine" / module).is_file()} == set()
+
+
+def test_the_demo_in_the_readme_looks_like_the_demo() -> None:
+    """Its numbers differ from one machine to the next; `.ci/run` lets it happen twice."""
+    shown = re.findall(r"^```text\n(demo:.*?)^```", README.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert len(shown) == 1
+    lines = shown[0].splitlines()
+    assert re.fullmatch(r"demo: \d+ published, \d+ quarantined in \d+ s", lines[-1])
+    status = Status(stages=(), results_at="demo-root/RESULTS", results=28)
+    above, below, results = (line.split() for line in render(status))
+    at = [line.split() for line in lines].index(above)
+    assert lines[at + 1].split() == below
+    assert results in [line.split() for line in lines[at:]]
 
 
 def anchor(heading: str) -> str:
