@@ -69,6 +69,10 @@ class Garbage:
                     return None  # said of the dataset already
                 case _:
                     return None
+        try:
+            self._store.fs.mtime_ns(private)
+        except FileNotFoundError:
+            return None  # whoever decided the end has removed it
         if self._store.fs.remove_tree(private):
             return Finding(dataset=attempt.dataset, action=Action.CLEANED, where=private)
         return None
