@@ -61,6 +61,10 @@ class Garbage:
 
     def _remove(self, attempt: names.Attempt, handle: int, end: Ended) -> Finding | None:
         private = self._at.attempt(attempt)
+        try:
+            self._store.fs.mtime_ns(private)
+        except FileNotFoundError:
+            return None  # settled since it was listed, mostly by this very pass
         if end.kind is EndKind.PUBLISH:
             match self._store.settlement.roll_forward(handle, attempt):
                 case Settled.PUBLISHED:
@@ -69,10 +73,6 @@ class Garbage:
                     return None  # said of the dataset already
                 case _:
                     return None
-        try:
-            self._store.fs.mtime_ns(private)
-        except FileNotFoundError:
-            return None  # whoever decided the end has removed it
         if self._store.fs.remove_tree(private):
             return Finding(dataset=attempt.dataset, action=Action.CLEANED, where=private)
         return None
