@@ -69,6 +69,16 @@ def answer(kind: OutcomeKind, why: str = "so it is", *, after_seconds: float | N
     return lambda order, watch, log: Outcome(kind=kind, why=why, after_seconds=after_seconds)
 
 
+def in_turn(*deeds: Deed) -> Deed:
+    """Return the deed that is another one at each attempt."""
+    left = iter(deeds)
+
+    def deed(order: Order, watch: Watch, log: Log) -> Outcome:
+        return next(left)(order, watch, log)
+
+    return deed
+
+
 class FakeWork:
     """Carries out orders by a script: a deed for all, or one by a dataset's name."""
 

@@ -1,0 +1,65 @@
+"""Does a signal ask to stop, and wake whoever waits?"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from stages.engine.drain import Drain, DrainableClock
+
+WAITS = """
+import sys, time
+from stages.engine.drain import Drain, DrainableClock
+drain = Drain()
+drain.install()
+print("ready", flush=True)
+begun = time.monotonic()
+DrainableClock(drain).sleep(600)
+print(drain.is_requested, drain.times, time.monotonic() - begun < 300)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_ends_a_wait_early(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", WAITS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.communicate()[0] == "True 1 True\n"
+    assert process.returncode == 0
+
+
+def test_a_request_needs_no_signal() -> None:
+    drain = Drain()
+    assert not drain.is_requested
+    drain.request()
+    assert (drain.is_requested, drain.times) == (True, 1)
+
+
+WAKES = """
+import os, select, signal
+from stages.engine.drain import Drain
+drain = Drain()
+drain.install()
+for _ in range(100):
+    os.kill(os.getpid(), signal.SIGTERM)
+drain.wait(600)
+print(drain.times, select.select([drain.fd], [], [], 0)[0])
+"""
+
+
+def test_wake_ups_are_taken_once() -> None:
+    found = subprocess.run([sys.executable, "-c", WAKES], capture_output=True, text=True, check=True)
+    assert found.stdout == "100 []\n"
+
+
+def test_the_clock_of_a_poller_is_the_real_one() -> None:
+    clock = DrainableClock(Drain())
+    before = clock.monotonic()
+    clock.sleep(-1)
+    assert clock.monotonic() >= before
+    assert clock.now() > 1_700_000_000

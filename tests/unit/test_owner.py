@@ -1,0 +1,118 @@
+"""Is the owner of an attempt gone, and whose fault is that?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stages.engine import names
+from stages.engine.fs import Posix
+from stages.engine.identity import current
+from stages.engine.owner import Owners, Silence, read_process
+from stages.engine.policy import Cause
+from stages.engine.records import Taken
+from stages.engine.sightings import Freshness, Lease, Sightings
+
+LEASE = Lease(heartbeat_seconds=30.0, expires_seconds=180.0)
+OWNER = Taken(token="ab9c6d45", host="node1", pid=4711, job="123.0")
+ATTEMPT = names.Attempt("ds1", 1, "ab9c6d45")
+HERE = current().process
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    (tmp_path / ATTEMPT.directory).mkdir()
+    os.utime(tmp_path / ATTEMPT.directory, (1, 1))
+    return tmp_path / ATTEMPT.directory
+
+
+def silence(
+    private: Path,
+    *nows: float,
+    owner: Taken = OWNER,
+    job_ended: Callable[[str], bool | None] | None = None,
+) -> Silence | Freshness:
+    owners = Owners(fs=Posix(), lease=LEASE, here=HERE, job_ended=job_ended)
+    seen, found = Sightings(), Freshness.FRESH
+    for now in nows or (0.0,):
+        found = owners.silence(seen, ATTEMPT, str(private), owner, now)
+    return found
+
+
+def write_attempt(private: Path, **changes: object) -> None:
+    process = {
+        "boot_id": HERE.boot_id,
+        "pid_namespace": HERE.pid_namespace,
+        "pid": HERE.pid,
+        "started_ticks": HERE.started_ticks,
+        **changes,
+    }
+    (private / "attempt.json").write_text(json.dumps({"format": 1, "process": process}))
+    os.utime(private, (1, 1))
+
+
+def test_silence_for_a_lease_seen_twice_is_lost(private: Path) -> None:
+    assert silence(private, 0.0, 180.0) is Freshness.FRESH
+    assert silence(private, 0.0, 181.0) is Freshness.SUSPECT
+    found = silence(private, 0.0, 181.0, 226.0)
+    assert found == Silence(cause=Cause.LOST, why="lost: node1 pid 4711 was silent for more than 180 s")
+
+
+def test_an_owner_that_never_made_its_place_is_lost_too(tmp_path: Path) -> None:
+    assert silence(tmp_path / "nothing") is Freshness.FRESH
+    assert isinstance(silence(tmp_path / "nothing", 0.0, 181.0, 226.0), Silence)
+
+
+def test_a_note_that_the_storage_failed_is_known_at_once_and_counts_nowhere(private: Path) -> None:
+    (private / names.STORAGE_NOTE).touch()
+    assert silence(private) == Silence(cause=Cause.CLUSTER, why="lost: the storage failed on node1 pid 4711")
+
+
+def test_a_process_of_this_host_that_is_alive_is_no_hint(private: Path) -> None:
+    write_attempt(private)
+    assert silence(private) is Freshness.FRESH
+    assert isinstance(silence(private, 0.0, 181.0, 226.0), Silence)  # and prolongs nothing
+
+
+def test_a_process_of_this_host_that_is_gone_shortens_the_wait(private: Path) -> None:
+    write_attempt(private, started_ticks=HERE.started_ticks - 1)  # its number was given to another one since
+    assert silence(private) == Silence(cause=Cause.LOST, why="lost: its poller (node1 pid 4711) is gone")
+
+
+@pytest.mark.parametrize("changes", [{"boot_id": "another"}, {"pid_namespace": "pid:[1]"}])
+def test_a_process_of_elsewhere_is_no_hint(private: Path, changes: dict[str, object]) -> None:
+    write_attempt(private, **{"started_ticks": 1, **changes})
+    assert silence(private) is Freshness.FRESH
+
+
+@pytest.mark.parametrize("answer", [True, False, None])
+def test_only_a_job_that_has_ended_is_a_hint(private: Path, answer: bool | None) -> None:
+    asked: list[str] = []
+
+    def job_ended(job: str) -> bool | None:
+        asked.append(job)
+        return answer
+
+    found = silence(private, job_ended=job_ended)
+    assert asked == ["123.0"]
+    ended = Silence(cause=Cause.LOST, why="lost: its job 123.0 on node1 has ended")
+    assert found == (ended if answer else Freshness.FRESH)
+    assert isinstance(silence(private, 0.0, 181.0, 226.0, job_ended=job_ended), Silence)
+
+
+def test_without_a_job_nobody_is_asked(private: Path) -> None:
+    owner = Taken(token="ab9c6d45", host="node1", pid=1, job="-")
+    assert silence(private, owner=owner, job_ended=lambda job: True) is Freshness.FRESH
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b'{"process": 7}', b'{"process": {"pid": "x"}}', b'{"process": {"pid": 1}}']
+)
+def test_an_attempt_json_that_is_not_whole_is_no_hint(private: Path, content: bytes) -> None:
+    assert read_process(content) is None
+    (private / "attempt.json").write_bytes(content)
+    assert silence(private) is Freshness.FRESH
