@@ -34,6 +34,11 @@ def check_dataset(name: str) -> str:
     return name
 
 
+def why_not(name: str) -> str | None:
+    """Return the rule that a waiting directory's name breaks, None for a dataset's in any generation: cheap."""
+    return _broken_rule(generation(name).base if "+g" in name else name)
+
+
 def _broken_rule(name: str) -> str | None:
     if not name:
         return "the name is empty"

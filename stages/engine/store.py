@@ -100,6 +100,9 @@ class Store:
     def _claim(self, dataset: str) -> Claim | Loss:
         tag, token = names.tag(self.passage.stage, dataset), self._identity.token()
         path, mine = self.passage.reads.dataset(dataset), self._identity.claims(token)
+        broken = names.why_not(dataset)
+        if broken is not None:
+            return Loss(refusal=Refusal.NOT_A_DATASET, why=f"{broken}: rename {path!r}")
         if self.terms.ready_marker and not self._is_ready(path):
             return Loss(refusal=Refusal.NOT_READY)
         first = names.taken(tag, 1)

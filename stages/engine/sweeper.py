@@ -143,6 +143,9 @@ class Sweeper:
     def _open(self, target: Target, *, full: bool) -> Finding | None:
         match target.place:
             case Place.WAITING:
+                broken = names.why_not(target.name)
+                if broken is not None:
+                    return self._trouble(target, Action.NOT_A_DATASET, f"{broken}: rename it")
                 return self._mender.mend(self._at.path, target.name)
             case Place.FAILED:
                 return self._mender.mend(self._at.failed, target.name)

@@ -168,6 +168,15 @@ def test_a_symlink_where_a_dataset_should_be(yard: Yard) -> None:
     assert yard.loss("ds2").refusal is Refusal.GONE
 
 
+@pytest.mark.parametrize("name", ["a~b", "a\nb", "x" * 201, "x" * 250, "\udcff", "ds7+g2+g3"])
+def test_a_name_that_is_not_allowed_is_not_claimed(yard: Yard, name: str) -> None:
+    path = yard.add(name)
+    loss = yard.loss(name)
+    assert loss.refusal is Refusal.NOT_A_DATASET
+    assert loss.why.endswith(f": rename {str(path)!r}")
+    assert registers(path) == {}
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
 def test_no_permission_costs_no_attempt(yard: Yard, number: int) -> None:
     path = yard.add("ds1")

@@ -127,6 +127,7 @@ def test_a_survey_opens_nothing_and_targets_can_be_spread(yard: Yard) -> None:
     [
         ("file", Action.NOT_A_DATASET, True),
         ("link", Action.NOT_A_DATASET, True),
+        ("name", Action.NOT_A_DATASET, True),
         ("damaged", Action.DAMAGED, True),
         ("no permission", Action.NO_PERMISSION, False),
         ("storage", Action.STORAGE, False),
@@ -136,6 +137,8 @@ def test_one_bad_dataset_does_not_stop_the_others(yard: Yard, trouble: str, acti
     path = yard.a / "bad"
     if trouble == "file":
         path.write_text("x")
+    elif trouble == "name":
+        path = yard.add("bad\nname")
     elif trouble == "link":
         path.symlink_to(yard.top)
     else:
@@ -149,12 +152,12 @@ def test_one_bad_dataset_does_not_stop_the_others(yard: Yard, trouble: str, acti
     seen = Sightings()
     report = yard.sweeper(seen).sweep()
     assert [(finding.dataset, finding.action) for finding in report.findings] == [
-        ("bad", action),
+        (path.name, action),
         ("good", Action.PUBLISHED),
     ]
     assert report.findings[0].where == str(path)
     assert report.damaged is is_damage
-    assert seen.troubles == {"bad": action}
+    assert seen.troubles == {path.name: action}
 
 
 def test_a_trouble_that_is_over_is_forgotten(yard: Yard) -> None:
