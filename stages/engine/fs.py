@@ -218,7 +218,10 @@ class Posix:
         os.close(handle)
 
     def touch(self, place: str | int) -> None:
-        os.utime(place)
+        try:
+            os.utime(place)
+        except OSError as error:
+            raise _unstale(error) from None
 
     def mtime_ns(self, path: str) -> int:
         handle = os.open(path, _OPEN_DIRECTORY)
@@ -280,14 +283,14 @@ class Posix:
         shutil.copystat(source, target)
 
     def sync(self, place: str | int) -> None:
-        if isinstance(place, int):
-            os.fsync(place)
-            return
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = place if isinstance(place, int) else os.open(place, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            raise _unstale(error) from None
         finally:
-            os.close(descriptor)
+            if descriptor is not place:
+                os.close(descriptor)
 
     def chmod(self, path: str, mode: int) -> None:
         os.chmod(path, mode)

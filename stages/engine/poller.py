@@ -16,6 +16,7 @@ from stages.engine.errors import RevokedError, StageAlwaysFailsError, StageSetup
 from stages.engine.policy import Cause
 from stages.engine.publication import Publication, Terms, Verdict
 from stages.engine.records import EndKind
+from stages.engine.settlement import Settled
 from stages.engine.store import Claim, Store, storage_error
 from stages.engine.vigil import Limits, Vigil
 from stages.engine.work.order import Work
@@ -186,10 +187,14 @@ class Poller:
             end = self._store.end(claim, verdict.cause, verdict.why, verdict.after_seconds)
             is_final = end is not None and end.kind is EndKind.QUARANTINE
             _say(claim).warning("{}: {}", "quarantined" if is_final else verdict.cause, verdict.why)
-        elif self._store.commit(claim):
+            return
+        settled = self._store.commit(claim)
+        if settled is None:
+            _say(claim).warning("fenced: somebody else ended this attempt before")
+        elif settled is Settled.PUBLISHED:
             _say(claim).info("published")
         else:
-            _say(claim).warning("fenced: somebody else ended this attempt before")
+            _say(claim).warning("committed, but {}: phaseline explain {}", settled, claim.attempt.dataset)
 
 
 def _say(claim: Claim) -> Logger:

@@ -191,8 +191,8 @@ class Store:
         except FileNotFoundError:
             raise RevokedError from None
 
-    def commit(self, claim: Claim) -> bool:
-        """Decide the attempt as published, and carry that out; False: it was decided otherwise before.
+    def commit(self, claim: Claim) -> Settled | None:
+        """Decide the attempt as published, and carry that out; None: it was decided otherwise before.
 
         After NoAnswerError nothing was removed and nothing ended: a sweeper finds out (PROTOCOL 3).
         """
@@ -202,9 +202,8 @@ class Store:
         if found != value:
             if found is not None:  # a positive fact: fenced. Without one, nothing is removed.
                 self.fs.remove_tree(claim.private)
-            return False
-        self.settlement.roll_forward(claim.handle, attempt)
-        return True
+            return None
+        return self.settlement.roll_forward(claim.handle, attempt)
 
     def end(self, claim: Claim, cause: Cause, why: str, after_seconds: float | None = None) -> Ended | None:
         """End an attempt of ours without publishing; None if there is nothing left to end."""
