@@ -60,10 +60,7 @@ class Attempt:
 
         A symlink counts if it leads to a regular file of the same dataset.
         """
-        top = self._input
-        inside = os.path.realpath(top) + "/"
-        found = [path for name, path in _walk(top, inside) if not (path == f"{top}/{name}" and _is_ours(name))]
-        return tuple(map(Path, sorted(found)))
+        return tuple(map(Path, sorted(_walk(self._input, self._input))))
 
     @property
     def log(self) -> Logger:
@@ -77,13 +74,18 @@ def _is_ours(name: str) -> bool:
     return name == names.MANIFEST or names.is_reserved(name)
 
 
-def _walk(directory: str, inside: str) -> Iterator[tuple[str, str]]:
-    """Yield name and path of every regular file below `directory`; `inside` bounds what a symlink may lead to."""
+def _walk(directory: str, top: str) -> Iterator[str]:
+    """Yield the path of every regular file below `directory`, which is `top` or below it."""
     with os.scandir(directory) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(entry.path, inside)
-            elif entry.is_file(follow_symlinks=False) or (
-                entry.is_symlink() and os.path.realpath(entry.path).startswith(inside) and os.path.isfile(entry.path)
-            ):
-                yield entry.name, entry.path
+                yield from _walk(entry.path, top)
+            elif directory == top and _is_ours(entry.name):
+                continue
+            elif entry.is_file(follow_symlinks=False) or (entry.is_symlink() and _stays_inside(entry.path, top)):
+                yield entry.path
+
+
+def _stays_inside(link: str, top: str) -> bool:
+    """Tell whether a link leads to a regular file below `top`."""
+    return os.path.realpath(link).startswith(os.path.realpath(top) + "/") and os.path.isfile(link)
