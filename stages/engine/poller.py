@@ -155,7 +155,7 @@ class Poller:
         self._vigil.begin(claim)
         try:
             verdict = self._publication.judge(claim, log)
-            self._conclude(claim, verdict)
+            is_ours = self._conclude(claim, verdict)
         except RevokedError:
             _say(claim).warning("revoked: somebody else ended this attempt")
             self._store.abandon(claim)
@@ -175,26 +175,31 @@ class Poller:
         self.attempts_made += 1
         if verdict.halt:
             raise StorageError(verdict.why, where=claim.private, todo="mend that, then start the poller again")
-        if self._streak.note(claim.attempt.dataset, verdict):
+        if is_ours and self._streak.note(claim.attempt.dataset, verdict):
             raise StageAlwaysFailsError(
                 f"{len(self._streak.datasets)} datasets in a row failed in the same way: {verdict.why}",
                 where=self._store.passage.stage,
                 todo=f"phaseline explain {claim.attempt.dataset}",
             )
 
-    def _conclude(self, claim: Claim, verdict: Verdict) -> None:
-        if verdict.cause is not None:
-            end = self._store.end(claim, verdict.cause, verdict.why, verdict.after_seconds)
-            is_final = end is not None and end.kind is EndKind.QUARANTINE
-            _say(claim).warning("{}: {}", "quarantined" if is_final else verdict.cause, verdict.why)
-            return
-        settled = self._store.commit(claim)
-        if settled is None:
-            _say(claim).warning("fenced: somebody else ended this attempt before")
-        elif settled is Settled.PUBLISHED:
-            _say(claim).info("published")
+    def _conclude(self, claim: Claim, verdict: Verdict) -> bool:
+        """End the attempt; False: somebody else had ended it before, so its failure proves nothing."""
+        if verdict.cause is None:
+            settled = self._store.commit(claim)
+            if settled is Settled.PUBLISHED:
+                _say(claim).info("published")
+            elif settled is not None:
+                _say(claim).warning("committed, but {}: phaseline explain {}", settled, claim.attempt.dataset)
+            is_ours = settled is not None
         else:
-            _say(claim).warning("committed, but {}: phaseline explain {}", settled, claim.attempt.dataset)
+            end = self._store.end(claim, verdict.cause, verdict.why, verdict.after_seconds)
+            if end is not None:
+                what = "quarantined" if end.kind is EndKind.QUARANTINE else verdict.cause
+                _say(claim).warning("{}: {}", what, verdict.why)
+            is_ours = end is not None
+        if not is_ours:
+            _say(claim).warning("fenced: somebody else ended this attempt before")
+        return is_ours
 
 
 def _say(claim: Claim) -> Logger:

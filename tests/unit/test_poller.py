@@ -395,6 +395,17 @@ class TestZombie:
         assert yard.poller(FakeWork(overtaken)).turn() is Turn.WORKED
         assert registers(path)["ended.first.1"] == "retry:-:0:1:0:lost: silent"
 
+    def test_fenced_failures_say_nothing_of_the_stage(self, yard: Yard) -> None:
+        for number in range(9):
+            yard.add(f"ds{number}")
+
+        def overtaken(order: Order, watch: Watch, log: Log) -> Outcome:
+            os.symlink("retry:-:0:1:9999999999:lost: silent", Path(order.input) / "ended.first.1")
+            yard.fs.remove_tree(str(Path(order.output).parent))
+            return Outcome(kind=OutcomeKind.FAIL, why="its output is gone", signature="FileNotFoundError stage.py:3")
+
+        assert yard.poller(FakeWork(overtaken)).poll() is Ending.IDLE
+
 
 def test_a_turn_without_a_dataset(yard: Yard) -> None:
     assert yard.poller(FakeWork()).turn() is Turn.NOTHING
