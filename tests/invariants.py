@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple, cast
 
 from stages.engine import names
+from stages.engine.archive import parse_archived
 from stages.engine.fs import FileSystem, Kind
 from stages.engine.layout import Location, Root
 from stages.engine.policy import LOST_MAX

@@ -81,8 +81,8 @@ class Mender:
     def _silence(self, attempt: names.Attempt, owner: Taken, *, asked: bool) -> Silence | Freshness:
         if asked or owner.token == ADMIN:
             return Silence(cause=Cause.OPERATOR, why="operator")
-        now = self._store.clock.monotonic()
-        return self._owners.silence(self._sightings, attempt, self._at.attempt(attempt), owner, now)
+        monotonic = self._store.clock.monotonic
+        return self._owners.silence(self._sightings, attempt, self._at.attempt(attempt), owner, monotonic)
 
     def _before(self, handle: int, tag: str, number: int, owner: Taken) -> Ended | None:
         """The budget spent before an attempt; a virtual one gives it back."""

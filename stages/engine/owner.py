@@ -43,11 +43,12 @@ class Owners:
         self._job_ended = job_ended
 
     def silence(
-        self, sightings: Sightings, attempt: names.Attempt, private: str, owner: Taken, now: float
+        self, sightings: Sightings, attempt: names.Attempt, private: str, owner: Taken, monotonic: Callable[[], float]
     ) -> Silence | Freshness:
-        """Say why an owner is taken to be gone, or how fresh it looks; `now` is the monotonic clock's."""
+        """Say why an owner is taken to be gone, or how fresh it looks; `monotonic` reads the observer's clock."""
+        asked = monotonic()
         heartbeat_ns, found = self._look(private)
-        freshness = sightings.judge(attempt.directory, heartbeat_ns, now, self._lease)
+        freshness = sightings.judge(attempt.directory, heartbeat_ns, asked, self._lease, answered=monotonic())
         whose = f"{owner.host} pid {owner.pid}"
         if names.STORAGE_NOTE in found:
             return Silence(cause=Cause.CLUSTER, why=f"lost: the storage failed on {whose}")

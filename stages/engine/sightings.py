@@ -62,16 +62,23 @@ class Sightings:
     last_full: float | None = None
     last_bell: float | None = None
 
-    def judge(self, attempt: str, heartbeat_ns: int | None, now: float, lease: Lease) -> Freshness:
-        """Note a heartbeat and say what follows from how long it has not moved."""
+    def judge(
+        self, attempt: str, heartbeat_ns: int | None, now: float, lease: Lease, *, answered: float | None = None
+    ) -> Freshness:
+        """Note a heartbeat and say what follows from how long it has not moved.
+
+        The look was begun at `now` and answered at `answered`. A server may let one wait for minutes: only
+        the time between the answer to one look and the beginning of the next is known to be silence.
+        """
+        answered = now if answered is None else answered
         seen = self.attempts.get(attempt)
         if seen is None or seen.heartbeat_ns != heartbeat_ns:
-            self.attempts[attempt] = Sighting(heartbeat_ns, now)
+            self.attempts[attempt] = Sighting(heartbeat_ns, answered)
             return Freshness.FRESH
         if now - seen.since <= lease.expires_seconds:
             return Freshness.FRESH
         if seen.suspected is None:
-            seen.suspected = now
+            seen.suspected = answered
         if now - seen.suspected < SECOND_LOOK * lease.heartbeat_seconds:
             return Freshness.SUSPECT
         return Freshness.STALE

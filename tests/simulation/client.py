@@ -67,7 +67,7 @@ class Call(NamedTuple):
         return self.name not in _READING
 
     def __str__(self) -> str:
-        return f"{self.name}({', '.join(str(a) for a in self.args if a is not None)})"
+        return f"{self.name}({', '.join(str(a) for a in self.args if a is not None)})".replace("/r/", "")
 
 
 class Gate(Protocol):
@@ -86,6 +86,10 @@ class Gate(Protocol):
 
     def hidden(self) -> str:
         """Return the name that the present listing hides."""
+        ...
+
+    def hashing(self) -> int:
+        """Return in how many steps more a file is hashed; each takes its time."""
         ...
 
 
@@ -225,11 +229,12 @@ class SimulatedFileSystem:
         self._call(Call("replace", (path, content), (Look(path, None, last=False),)), act)
 
     def digest(self, path: str, progress: Callable[[], None]) -> str:
-        look = Look(path, None, last=True)
-        found = self._call(
-            Call("digest", (path,), (look,)), lambda: hashlib.sha256(self._file(path).content).hexdigest()
-        )
+        call = Call("digest", (path,), (Look(path, None, last=True),))
+        found = self._call(call, lambda: hashlib.sha256(self._file(path).content).hexdigest())
         progress()
+        for _ in range(self._gate.hashing() if self._gate is not None else 0):
+            self._call(call, lambda: None)
+            progress()
         return found
 
     def copy(self, source: str, target: str, progress: Callable[[], None]) -> None:

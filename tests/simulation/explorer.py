@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.simulation.client import Call, Fault
-from tests.simulation.world import Actor, Budget, Choice, Step, World, schedule_text
+from tests.simulation.world import Actor, Budget, Choice, Rules, Step, World, schedule_text
 
 _UNANSWERED = (Fault.NO_ANSWER, Fault.NO_ANSWER_DONE, Fault.STALE, Fault.STALE_DONE)
 _ACTORS_AT_FAULT_ODDS = 0.03
@@ -66,8 +66,7 @@ class Report:
 class Subject:
     """What is explored: `build` makes the actors of a new world and returns the judge of its end."""
 
-    name: str
-    make: Callable[[bool], World]
+    rules: Rules
     build: Build
     budget: Budget = Budget()
     reliable: tuple[str, ...] = ()  # actors to which no fault happens
@@ -119,7 +118,7 @@ def explore(subject: Subject, *, states_max: int | None = None, seconds_max: flo
 def _descend(search: _Search, branch: _Branch | None) -> None:
     """Repeat a schedule, then go on to an end or to a state that was seen before."""
     subject, report = search.subject, search.report
-    world = subject.make(False)
+    world = World(subject.rules)
     judge, budget = subject.build(world), subject.budget
     report.schedules += 1
     try:
@@ -160,7 +159,7 @@ def wander(subject: Subject, *, seed: int, schedules: int, seconds_max: float | 
         if seconds_max is not None and time.process_time() - began > seconds_max:
             break
         rng = random.Random(f"{seed}.{number}")
-        world = subject.make(False)
+        world = World(subject.rules)
         judge = subject.build(world)
         try:
             taken = _stroll(world, rng, subject)
@@ -178,7 +177,7 @@ def wander(subject: Subject, *, seed: int, schedules: int, seconds_max: float | 
 
 def replay(subject: Subject, choices: list[Choice], seed: str = "") -> Violation | None:
     """Repeat a schedule and tell what it broke, with every call; None if it broke nothing."""
-    world = subject.make(True)
+    world = World(subject.rules, traced=True)
     judge = subject.build(world)
     try:
         for choice in choices:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
+from stages.engine import names
 from stages.engine.clock import Clock
 from stages.engine.drain import Drain
 from stages.engine.durability import Durability
@@ -30,8 +31,8 @@ from stages.engine.sweeper import Sweeper
 from stages.engine.vigil import Limits
 from stages.engine.work.order import Log, Order, Watch, unwatched
 from stages.engine.work.outcome import PUBLISHED, Outcome
-from tests.invariants import Event, EventKind, Expectation, Stage, observe, violations
-from tests.simulation.client import Cache, Lies, SimulatedFileSystem
+from tests.invariants import Event, EventKind, Expectation, Observation, Stage, observe, violations
+from tests.simulation.client import Cache, SimulatedFileSystem
 from tests.simulation.disk import Disk, Node, walk
 from tests.simulation.memory import summarise_poller, summarise_sweeper
 from tests.simulation.world import START_SECONDS, Actor, SimulatedClock, SimulatedIdentity, World
@@ -81,34 +82,44 @@ class AnyTime(Owners):
         self._cause = cause
 
     def silence(
-        self, sightings: Sightings, attempt: Attempt, private: str, owner: Taken, now: float
+        self, sightings: Sightings, attempt: Attempt, private: str, owner: Taken, monotonic: Callable[[], float]
     ) -> Silence | Freshness:
         return Silence(cause=self._cause, why="lost: simulated")
 
 
-@dataclass(kw_only=True)
-class Pipeline:
-    """A stage and the datasets that wait for it. `consumed`: the next stage takes every output at once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A stage and what waits for it.
 
-    world: World
-    engine: Engine = field(default_factory=Engine)
+    `consumed`: the next stage takes every output at once. `lease` None: owners are taken for dead at any
+    time. `may_fail`: the datasets that may end in quarantine. `undisturbed`: every first attempt
+    succeeds. `one_client`: what is left is drained on a client that believes all that it ever saw.
+    """
+
     datasets: tuple[str, ...] = ("ds",)
     retry: RetryRule = RetryRule(attempts_max=3, backoff_seconds=())
     durability: Durability = Durability.FULL
     consumed: bool = True
-    lease: Lease | None = None  # None: owners are taken for dead at any time
+    lease: Lease | None = None
     may_fail: frozenset[str] = frozenset()
-    arrived: list[str] = field(default_factory=list[str])
-    events: list[Event] = field(default_factory=list[Event])
-    cache: Cache | None = None  # the client on which the rest is drained, where its beliefs matter
+    undisturbed: bool = False
+    one_client: bool = False
 
-    def __post_init__(self) -> None:
-        self.world.disk.root = _empty_root().copied()
-        for dataset in self.datasets:
-            self.add(SimulatedFileSystem(self.world.disk), dataset)
-        self._published_to = self.world.disk.root.entries["r"].entries["PHASE_5"]
-        self._archived_to = self.world.disk.root.entries["r"].entries["PHASE_4"].entries["_done"]
-        self.world.moved = self._witness
+
+class Pipeline:
+    """A simulated root with one stage; `arrived` and `events` tell what happened to it."""
+
+    def __init__(self, world: World, setting: Setting, engine: Engine) -> None:
+        self.world, self.setting, self.engine = world, setting, engine
+        self.arrived: list[str] = []
+        self.events: list[Event] = []
+        self.cache = Cache(world.rules.lies) if setting.one_client else None
+        world.disk.root = _empty_root().copied()
+        for dataset in setting.datasets:
+            self.add(SimulatedFileSystem(world.disk), dataset)
+        top = world.disk.root.entries["r"].entries
+        self._published_to, self._archived_to = top["PHASE_5"], top["PHASE_4"].entries["_done"]
+        world.moved = self._witness
 
     def add(self, fs: FileSystem, dataset: str) -> None:
         """Put a dataset in place, as ARRIVE a) does."""
@@ -118,6 +129,10 @@ class Pipeline:
         fs.rename(f"{READS.incoming}/{dataset}", READS.dataset(dataset))
 
     # ---- actors
+
+    def spawn(self, name: str, body: Callable[[Actor], None]) -> None:
+        """Start an actor; all are processes of one client where the setting says so."""
+        self.world.spawn(name, body, cache=self.cache)
 
     def poller(self, turns: int = 1, outcomes: Iterable[Outcome] = (), *, warm: bool = False) -> Callable[[Actor], None]:
         """An actor that takes turns; a new process each time, unless it is `warm`."""
@@ -162,20 +177,20 @@ class Pipeline:
 
     @property
     def _is_forgetful(self) -> bool:
-        return self.world.rules.reduced and self.lease is None
+        return self.world.rules.reduced and self.setting.lease is None
 
     def make_store(self, fs: FileSystem, clock: Clock, identity: Identity) -> Store:
         """The engine's store of the stage, on this file system."""
         passage = Passage(stage=STAGE, reads=READS, writes=WRITES)
-        terms = StoreTerms(retry=self.retry, durability=self.durability)
+        terms = StoreTerms(retry=self.setting.retry, durability=self.setting.durability)
         store = self.engine.store(fs=fs, clock=clock, identity=identity, passage=passage, terms=terms)
         store.registers = self.engine.registers(fs)
-        store.settlement = self.engine.settlement(fs, passage, self.durability)
+        store.settlement = self.engine.settlement(fs, passage, self.setting.durability)
         return store
 
     def make_poller(self, store: Store, rng: random.Random, outcomes: Iterable[Outcome] = ()) -> Poller:
         """The engine's poller, its author's work scripted."""
-        terms = Terms() if self.lease is None else _terms(self.lease)
+        terms = Terms() if self.setting.lease is None else _terms(self.setting.lease)
         return self.engine.poller(
             store=store,
             work=ScriptedWork(store.fs, outcomes),
@@ -187,7 +202,7 @@ class Pipeline:
 
     def make_sweeper(self, store: Store, cause: Cause = Cause.LOST) -> Sweeper:
         """The engine's sweeper."""
-        owners = AnyTime(cause) if self.lease is None else Owners(fs=store.fs, lease=self.lease, here=None)
+        owners = AnyTime(cause) if self.setting.lease is None else Owners(fs=store.fs, lease=self.setting.lease, here=None)
         return self.engine.sweeper(store=store, owners=owners, sightings=Sightings())
 
     # ---- the end
@@ -207,16 +222,22 @@ class Pipeline:
                 break
             world.seconds += DRAIN_SECONDS
         found = observe(SimulatedFileSystem(world.disk), ROOT.path, ("PHASE_4", "PHASE_5"), tuple(self.events))
-        return violations(found, self.expectation())
+        return violations(found, self.expectation()) + self._disturbed(found)
+
+    def _disturbed(self, found: Observation) -> list[str]:
+        if not self.setting.undisturbed:
+            return []
+        again = [f"{d.path}: {d.registers}" for d in found.datasets if names.taken(STAGE, 2) in d.registers]
+        return [f"I5 revoked although its owner was alive and said so: {one}" for one in again]
 
     def expectation(self) -> Expectation:
         """What is to be found when all is at rest."""
-        stage = Stage(name=STAGE, reads="PHASE_4", writes="PHASE_5", attempts_max=self.retry.attempts_max)
+        stage = Stage(name=STAGE, reads="PHASE_4", writes="PHASE_5", attempts_max=self.setting.retry.attempts_max)
         return Expectation(
             stages=(stage,),
             arrived={"PHASE_4": self.arrived},
-            may_fail=self.may_fail,
-            durable=self.durability is Durability.FULL,
+            may_fail=self.setting.may_fail,
+            durable=self.setting.durability is Durability.FULL,
         )
 
     def _is_anything_left(self) -> bool:
@@ -228,7 +249,7 @@ class Pipeline:
     def _witness(self, node: Node, left: Node) -> None:
         if node.parent is self._published_to and node.is_directory and left is not self._published_to:
             self._note(EventKind.PUBLISHED, node, _manifest_token(node), self._is_durable(node))
-            if self.consumed:
+            if self.setting.consumed:
                 self._consume(node)
         elif node.parent is self._archived_to:
             dataset, _, token = node.name.partition("~")
@@ -268,6 +289,3 @@ def _manifest_token(tree: Node) -> str:
 
 def _terms(lease: Lease) -> Terms:
     return Terms(heartbeat_seconds=lease.heartbeat_seconds, expires_seconds=lease.expires_seconds)
-
-
-__all__ = ["Engine", "Lies", "Pipeline", "ScriptedWork"]

@@ -12,12 +12,14 @@ from typing import Final, NamedTuple, cast
 from greenlet import GreenletExit, getcurrent, greenlet
 
 from stages.engine.clock import Clock
+from stages.engine.errors import StorageError
 from stages.engine.identity import Identity, Process
 from stages.engine.records import ADMIN
 from tests.simulation.client import Cache, Call, Fault, Lies, SimulatedFileSystem
 from tests.simulation.disk import Disk, Node
 
 START_SECONDS: Final = 1_000_000.0
+_HASHING_STEPS: Final = 12
 _PRIVATE = re.compile(r"/_work/[^/]+\.(\d+)\.([0-9a-f]{8})(/.*)?$")
 _BEATS = ("touch", "sync", "mtime_ns", "listdir", "scan")
 
@@ -96,12 +98,13 @@ class Rules:
     ticking: bool = False  # sleeping moves the time, and so do the steps of an actor that asks for it
     lies: Lies = Lies.NONE
     reduced: bool = True  # see `explorer.reduction`
+    errors_at: tuple[str, ...] = ("publish:",)  # registers whose put may go unanswered
+    hashing_seconds: float = 0.0  # how long a file is hashed before the engine may beat
+
     @property
     def is_timed(self) -> bool:
         """Whether anybody can notice a time."""
         return self.ticking or self.lies is Lies.LISTINGS
-
-    errors_at: tuple[str, ...] = ("publish:",)  # registers whose put may go unanswered
 
 
 class Step(NamedTuple):
@@ -112,7 +115,7 @@ class Step(NamedTuple):
     result: object
 
     def __str__(self) -> str:
-        return f"{self.choice!s:16} {self.call}  ->  {self.result}"
+        return f"{self.choice!s:16} {self.call!s:.150}  ->  {self.result!s:.100}"
 
 
 class Token(NamedTuple):
@@ -138,7 +141,7 @@ class Actor:
         self.call: Call | None = None
         self.history = 0
         self.private: str | None = None  # the token, if the next call stays within an attempt's own place
-        self.rushes = self.waits = self.has_marked = False
+        self.rushes = self.waits = self.has_marked = self.was_refused = False
         self._fault: Fault | None = None
         self._detail = ""
         self._crashed = False
@@ -155,6 +158,8 @@ class Actor:
         self.call, self.private = call, self._private_token(call)
         self.rushes = self.rushes and self.private is not None
         self.world.main.switch()
+        if call.name == "digest":
+            self.world.seconds += self.world.rules.hashing_seconds
         fault, self._fault = self._fault, None
         return fault
 
@@ -167,6 +172,9 @@ class Actor:
 
     def hidden(self) -> str:
         return self._detail
+
+    def hashing(self) -> int:
+        return _HASHING_STEPS if self.world.rules.hashing_seconds else 0
 
     def forget(self, *kept: object) -> None:
         """From here on nothing is remembered but `kept`: equal states are recognised as such."""
@@ -185,6 +193,7 @@ class Actor:
             self.kill()
             return
         self._fault, self._detail = fault, detail
+        self.was_refused = self.was_refused or fault in (Fault.NO_ANSWER, Fault.NO_ANSWER_DONE)
         self.has_marked = self.has_marked or (self.call is not None and self.call.name == "symlink")
         self._greenlet.switch()
 
@@ -209,13 +218,16 @@ class Actor:
             )
         handles = frozenset((number, identity(node)) for number, node in self.fs.handles.items())
         held = tuple(map(identity, self.fs.held))
-        flags = (self.rushes, self.waits, self.has_marked, self.identity.issued)
+        flags = (self.rushes, self.waits, self.has_marked, self.was_refused, self.identity.issued)
         return self.name, self.history, handles, held, beliefs, flags
 
     def _live(self, body: Callable[[Actor], None]) -> None:
         try:
             body(self)
-        except Exception as error:  # noqa: BLE001 - any error of an actor is a finding
+        except StorageError as error:
+            if not self.was_refused:
+                self.world.findings.append(f"{self.name} blames a storage that did nothing wrong: {error}")
+        except Exception as error:  # noqa: BLE001 - any other error of an actor is a finding
             self.world.findings.append(f"{self.name}: {error!r}\n{traceback.format_exc(limit=-4)}")
 
     def _private_token(self, call: Call) -> str | None:

@@ -39,7 +39,7 @@ def silence(
     owners = Owners(fs=Posix(), lease=LEASE, here=HERE, job_ended=job_ended)
     seen, found = Sightings(), Freshness.FRESH
     for now in nows or (0.0,):
-        found = owners.silence(seen, ATTEMPT, str(private), owner, now)
+        found = owners.silence(seen, ATTEMPT, str(private), owner, lambda now=now: now)
     return found
 
 
