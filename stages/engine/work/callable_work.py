@@ -18,7 +18,7 @@ from stages.engine.work.outcome import Outcome, OutcomeKind, Stop, settled, stop
 from stages.engine.work.output import Output
 from stages.engine.work.verdict import of_death, of_timeout
 from stages.engine.work.warm_child import WarmChild
-from stages.engine.work.wire import decode_outcome, decode_setup
+from stages.engine.work.wire import decode_outcome, decode_setup, has_opened
 
 _SETUP_WATCH_SECONDS = 0.25
 _STACK_SECONDS = 0.2
@@ -157,7 +157,7 @@ class CallableWork:
         if not isinstance(event, Reported):
             return self._end_child()
         contained = self._descendants.end(keep=[child.process.pid])
-        leftovers = child.leftovers(order, output)
+        leftovers = child.leftovers(order, output, has_opened=has_opened(event.message))
         if leftovers is None:
             return contained
         logger.bind(dataset=order.dataset, stage=order.stage, attempt=order.number).info(

@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import reduce
 from types import FrameType
 
+from stages.engine.work.holdings import Holdings
 from stages.engine.work.order import Order
 from stages.engine.work.outcome import PUBLISHED, Outcome
 from stages.engine.work.performance import Function, perform
@@ -76,6 +77,7 @@ def load(stage_directory: str, function_name: str) -> Function:
 def _serve(channel: socket.socket, function: Function, stage_directory: str) -> None:
     between = os.dup(2)  # where output goes that belongs to no attempt
     libc = ctypes.CDLL(None)
+    holdings = Holdings()
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, 1, socket.MSG_CMSG_CLOEXEC)
         if not message:
@@ -88,15 +90,16 @@ def _serve(channel: socket.socket, function: Function, stage_directory: str) -> 
         libc.fflush(None)
         _point_output_to(between)
         os.chdir(stage_directory)
-        channel.send(encode_outcome(outcome))
+        channel.send(encode_outcome(outcome, has_opened=holdings.have_changed()))
 
 
 def _carry_out(function: Function, order: Order, stage_directory: str) -> Outcome:
     """Return what became of one order; in a fork of the author's that comes out here, end that instead."""
     child = os.getpid()
     outcome, trace = perform(function, order, stage_directory)
-    with suppress(Exception):  # the author may have closed or replaced it
-        sys.stderr.write(trace)
+    if trace:
+        with suppress(Exception):  # the author may have closed or replaced it
+            sys.stderr.write(trace)
     if os.getpid() != child:
         _flush()
         os._exit(0 if outcome is PUBLISHED else 1)

@@ -26,14 +26,14 @@ class Leftovers:
         self._threads_max = _threads(pid)
         self._clean = _mapped(pid)
 
-    def found(self, paths: tuple[str, ...], output: str) -> str | None:
+    def found(self, paths: tuple[str, ...], output: str | None) -> str | None:
         """Return why the child cannot stay, or None.
 
         `paths`: directories below which nothing may be open any more, as the kernel names them; `output`: the attempt's
-        pipe, as /proc names it.
+        pipe, as /proc names it, or None if the same descriptors are open as when this was last asked.
         """
         try:
-            return self._processes() or self._open(paths, output) or self._maps(paths)
+            return self._processes() or (output and self._open(paths, output)) or self._maps(paths)
         except OSError as error:
             return f"it cannot be inspected ({error.strerror})"
 

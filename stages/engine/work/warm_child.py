@@ -61,11 +61,15 @@ class WarmChild:
             socket.send_fds(self.channel, [encode_order(order)], [output.writer])
         output.release()
 
-    def leftovers(self, order: Order, output: Output) -> str | None:
-        """Return why it cannot stay after an order that it says is over, or None."""
+    def leftovers(self, order: Order, output: Output, *, has_opened: bool) -> str | None:
+        """Return why it cannot stay after an order that it says is over, or None.
+
+        `has_opened` is what it says of its own descriptors.
+        """
         if self._leftovers is None:
             return "it was never set up"
-        return self._leftovers.found((_real(os.path.dirname(order.output)), _real(order.input)), output.name)
+        paths = (_real(os.path.dirname(order.output)), _real(order.input))
+        return self._leftovers.found(paths, output.name if has_opened else None)
 
     def show_stack(self) -> None:
         """Have it print where each of its threads is."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 from stages.engine.work.order import Order
-from stages.engine.work.outcome import Outcome, OutcomeKind
+from stages.engine.work.outcome import PUBLISHED, Outcome, OutcomeKind
 
 MESSAGE_BYTES_MAX = 1 << 16
+_OPENED, _AS_BEFORE = b"+", b"="
+_DONE = b"done"  # PUBLISHED in a word: no other outcome is as frequent
 
 
 def encode_order(order: Order) -> bytes:
@@ -18,12 +20,21 @@ def decode_order(message: bytes) -> Order:
     return Order(**dict(zip(Order.__slots__, json.loads(message), strict=True)))
 
 
-def encode_outcome(outcome: Outcome) -> bytes:
-    return json.dumps([outcome.kind, outcome.why, outcome.signature, outcome.after_seconds]).encode()
+def encode_outcome(outcome: Outcome, *, has_opened: bool) -> bytes:
+    """Say what became of an order; `has_opened`: other descriptors are open than after the order before."""
+    said = [outcome.kind, outcome.why, outcome.signature, outcome.after_seconds]
+    return (_OPENED if has_opened else _AS_BEFORE) + (_DONE if outcome is PUBLISHED else json.dumps(said).encode())
+
+
+def has_opened(message: bytes) -> bool:
+    """Return what `encode_outcome` was told."""
+    return not message.startswith(_AS_BEFORE)
 
 
 def decode_outcome(message: bytes) -> Outcome:
-    kind, why, signature, after_seconds = json.loads(message)
+    if message[1:] == _DONE:
+        return PUBLISHED
+    kind, why, signature, after_seconds = json.loads(message[1:])
     return Outcome(kind=OutcomeKind(kind), why=why, signature=signature, after_seconds=after_seconds)
 
 

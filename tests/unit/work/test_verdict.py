@@ -19,7 +19,7 @@ from stages.engine.work.verdict import (
     of_timeout,
     was_asked_to_end,
 )
-from stages.engine.work.wire import decode_outcome, encode_outcome
+from stages.engine.work.wire import decode_outcome, encode_outcome, has_opened
 
 OOM = "killed by signal 9 (SIGKILL), out of memory: the cgroup's OOM killer ended it, so the stage needs more memory"
 HERE = __file__.rpartition("/")[0]
@@ -198,6 +198,9 @@ def test_a_failure_while_the_poller_is_to_stop_is_not_one() -> None:
         signature=st.text(),
         after_seconds=st.none() | st.floats(min_value=0, allow_infinity=False),
     )
+    | st.just(PUBLISHED),
+    st.booleans(),
 )
-def test_an_outcome_arrives_as_it_was_sent(outcome: Outcome) -> None:
-    assert decode_outcome(encode_outcome(outcome)) == outcome
+def test_an_outcome_arrives_as_it_was_sent(outcome: Outcome, opened: bool) -> None:
+    message = encode_outcome(outcome, has_opened=opened)
+    assert (decode_outcome(message), has_opened(message)) == (outcome, opened)
