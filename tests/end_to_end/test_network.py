@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.end_to_end.fleet import END_SECONDS, environment, phaseline, type_in
+from tests.end_to_end.means import need
 
 NO_NETWORK = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
 
@@ -25,6 +26,7 @@ def alone(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_poller_and_a_sweeper_need_no_network(tmp_path: Path) -> None:
+    need([*NO_NETWORK, "true"], "a network namespace needs root, or user namespaces for everybody")
     root, source = tmp_path / "root", tmp_path / "ds"
     source.mkdir()
     (source / "a.txt").write_text("a")

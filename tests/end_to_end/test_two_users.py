@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.fleet import CHECKOUT
+from tests.end_to_end.means import need
 
 LIMIT_SECONDS = 240.0
 TWO_USERS = "two users need root, or user namespaces with subordinate ids: apt-get install uidmap, see subuid(5)"
@@ -33,8 +34,7 @@ def as_root() -> list[str]:
 
 
 def test_two_users_carry_each_others_datasets(top: Path) -> None:
-    can = subprocess.run([*as_root(), "setpriv", "--reuid=3001", "true"], capture_output=True, text=True, check=False)
-    assert can.returncode == 0, f"{TWO_USERS} ({can.stderr.strip()})"
+    need([*as_root(), "setpriv", "--reuid=3001", "true"], TWO_USERS)
     driver = [*as_root(), sys.executable, "-m", "tests.end_to_end.two_users", str(top)]
     done = subprocess.run(driver, cwd=CHECKOUT, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
