@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -61,6 +62,7 @@ class Storm:
         self._logs = top / "logs"
         self._names = self._names_of_all()
         self._waiting = list(self._names)
+        self._counted, self._count_again = 0, 0.0
         self._figures: Counter[str] = Counter()
         self._wrong: list[str] = []
 
@@ -103,7 +105,7 @@ class Storm:
 
         def is_over() -> bool:
             self._fleet.tend()
-            progress = sum(len(os.listdir(self._at(spec.reads) / "_done")) for spec in STAGES) / whole
+            progress = self._published() / whole
             while self._waiting and len(self._waiting) > plan.datasets * (0.75 - 1.5 * progress):
                 self._arrive(self._waiting.pop())
             while acts and progress * count >= count - len(acts) and self._active() and acts[-1]():
@@ -111,6 +113,15 @@ class Storm:
             return not acts and not self._waiting
 
         wait_until(is_over, plan.limit_seconds, lambda: f"{len(acts)} acts are left; {self._unrest()}")
+
+    def _published(self) -> int:
+        """How many datasets stages have published; counted anew when that costs little of the time that has passed."""
+        begun = time.monotonic()
+        if begun >= self._count_again:
+            self._counted = sum(len(os.listdir(self._at(spec.reads) / "_done")) for spec in STAGES)
+            now = time.monotonic()
+            self._count_again = now + 10 * (now - begun)
+        return self._counted
 
     def _at(self, location: str) -> Path:
         return self._root / location

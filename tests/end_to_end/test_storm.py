@@ -23,7 +23,7 @@ def rage(plan: Plan, top: Path, record_property: Callable[[str, object], None]) 
 
 
 def test_a_storm(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    plan = Plan(datasets=500, kills=40, stops=40, asks=15, retries=20, reruns=12, seed=random.getrandbits(32))
+    plan = Plan(datasets=500, kills=30, stops=40, asks=10, retries=20, reruns=8, seed=random.getrandbits(32))
     rage(plan, tmp_path, record_property)
 
 
