@@ -26,7 +26,8 @@ class Mender:
 
     def mend(self, base: str, dataset: str) -> Finding | None:
         """Open a dataset at `base` and put it right. Raises OSError and DamagedRegisterError."""
-        self._sightings.troubles.pop(dataset, None)
+        if base == self._at.path:  # opened first; another one of that name may stand in _failed
+            self._sightings.troubles.pop(dataset, None)
         backing_off = self._sightings.backing_off.pop(dataset, None)
         handle = self._store.fs.opendir(f"{base}/{dataset}")
         try:
@@ -50,8 +51,9 @@ class Mender:
         return True
 
     def _return(self, base: str, dataset: str) -> Finding | None:
-        if base == self._at.failed:
-            self._store.settlement.bring_back(dataset)
+        """Put a dataset that is not quarantined where it is claimed."""
+        if base == self._at.failed and self._store.settlement.bring_back(dataset) is None:
+            return self._blocked(base, dataset, self._at.path)
         return None
 
     def _unfinished(self, handle: int, base: str, dataset: str, markers: Markers, *, asked: bool) -> Finding | None:
@@ -113,7 +115,7 @@ class Mender:
             return self._return(base, dataset)
         if end.kind is EndKind.QUARANTINE and base == self._at.failed:
             return None  # it is where it belongs
-        return self._settle(handle, attempt)
+        return self._settle(handle, attempt, end)
 
     def _grant(self, handle: int, base: str, attempt: names.Attempt, tag: str) -> Finding | None:
         """A virtual attempt gives the dataset its whole budget back."""
@@ -126,13 +128,14 @@ class Mender:
         store.ring(handle)
         return self._found(attempt, Action.GRANTED, "operator")
 
-    def _settle(self, handle: int, attempt: names.Attempt) -> Finding | None:
+    def _settle(self, handle: int, attempt: names.Attempt, end: Ended) -> Finding | None:
         settled = self._store.settlement.settle(handle, attempt.dataset, attempt.number)
         match settled:
             case Settled.PUBLISHED:
                 return self._found(attempt, Action.PUBLISHED, "its owner died after the commit")
             case Settled.BLOCKED:
-                return self._blocked(attempt)
+                there = self._at.failed if end.kind is EndKind.QUARANTINE else self._store.passage.writes.path
+                return self._blocked(self._at.path, attempt.dataset, there)
             case Settled.QUARANTINED:
                 return self._found(attempt, Action.QUARANTINED, "")
             case Settled.REQUEUED | Settled.UNPROVEN | Settled.UNKNOWN:
@@ -140,15 +143,10 @@ class Mender:
             case _:
                 assert_never(settled)
 
-    def _blocked(self, attempt: names.Attempt) -> Finding:
-        self._sightings.troubles[attempt.dataset] = Action.BLOCKED
-        in_the_way = self._store.passage.writes.dataset(attempt.dataset)
-        return Finding(
-            dataset=attempt.dataset,
-            action=Action.BLOCKED,
-            where=self._at.dataset(attempt.dataset),
-            why=f"{in_the_way} is in the way: move it away",
-        )
+    def _blocked(self, base: str, dataset: str, there: str) -> Finding:
+        self._sightings.troubles[dataset] = Action.BLOCKED
+        why = f"{there}/{dataset} is in the way: move it away"
+        return Finding(dataset=dataset, action=Action.BLOCKED, where=f"{base}/{dataset}", why=why)
 
     def _note_backing_off(
         self,

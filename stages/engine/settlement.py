@@ -27,7 +27,7 @@ class Settled(StrEnum):
     """What came of it."""
 
     PUBLISHED = "published"
-    BLOCKED = "blocked"  # something else stands at the destination
+    BLOCKED = "blocked"  # something else stands where it is to go
     UNPROVEN = "unproven"  # the server did not confirm the publication: the next sweep asks again
     REQUEUED = "requeued"
     QUARANTINED = "quarantined"
@@ -58,8 +58,9 @@ class Settlement:
                 return Settled.REQUEUED
             case EndKind.QUARANTINE:
                 self._fs.remove_tree(self._at.reads.attempt(attempt))
-                self._move(self._at.reads.path, attempt.dataset, f"{self._at.reads.failed}/{attempt.dataset}")
-                return Settled.QUARANTINED
+                target = f"{self._at.reads.failed}/{attempt.dataset}"
+                moved = self._move(self._at.reads.path, attempt.dataset, target)
+                return Settled.BLOCKED if moved is None else Settled.QUARANTINED
             case _:
                 assert_never(end.kind)
 
@@ -135,11 +136,11 @@ class Settlement:
 
     def _archive(self, attempt: names.Attempt) -> None:
         target = f"{self._at.reads.done}/{attempt.archived}"
-        if not self._move(self._at.reads.path, attempt.dataset, target):
+        if self._move(self._at.reads.path, attempt.dataset, target) is False:
             self._move(self._at.reads.failed, attempt.dataset, target)
 
-    def _move(self, base: str, dataset: str, target: str) -> bool:
-        """Move a dataset; whoever came first has done it for us. False: it was not at `base`."""
+    def _move(self, base: str, dataset: str, target: str) -> bool | None:
+        """Move a dataset. False: it was not at `base`, somebody has done it for us. None: something is in the way."""
         try:
             self._fs.rename(f"{base}/{dataset}", target)
         except FileNotFoundError:
@@ -147,10 +148,11 @@ class Settlement:
         except OSError as error:
             if error.errno not in IN_THE_WAY:
                 raise
+            return None
         return True
 
-    def bring_back(self, dataset: str) -> bool:
-        """Move a dataset that is not quarantined any more from `_failed` to where it is claimed."""
+    def bring_back(self, dataset: str) -> bool | None:
+        """Move a dataset that is not quarantined any more from `_failed` to where it is claimed, as `_move` does."""
         return self._move(self._at.reads.failed, dataset, self._at.reads.dataset(dataset))
 
     def _mkdir(self, path: str) -> None:

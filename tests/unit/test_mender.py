@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stages.engine.finding import Action, Finding
 from stages.engine.sightings import Sightings
-from stages.engine.store import Claim
+from stages.engine.store import Claim, Refusal
 from tests.fakes import FakeWork, Yard, fail, identity, registers
 
 ADMIN = "admin:-:0:-"
@@ -249,6 +249,34 @@ class TestPlace:
         (yard.b / "ds1").unlink()
         assert actions(sweep(yard, seen)) == [("ds1", Action.PUBLISHED)]
         assert seen.troubles == {}
+
+    def test_a_second_dataset_of_a_name_waits_for_its_place_in_quarantine_and_says_so(self, yard: Yard) -> None:
+        first, seen = quarantined(yard), Sightings()
+        yard.add("ds1")
+        yard.poller(FakeWork(fail())).poll()
+        for _ in range(2):
+            [finding] = sweep(yard, seen)
+            assert (finding.action, finding.where) == (Action.BLOCKED, str(yard.a / "ds1"))
+            assert finding.why == f"{first} is in the way: move it away"
+            assert seen.troubles == {"ds1": "blocked"}
+        assert yard.loss("ds1").refusal is Refusal.BLOCKED
+        first.rename(yard.top / "elsewhere")
+        assert actions(sweep(yard, seen)) == [("ds1", Action.QUARANTINED)]
+        assert (yard.names("A"), yard.names("A/_failed")) == ([], ["ds1"])
+
+    def test_one_that_is_to_come_back_waits_for_its_place_and_says_so(self, yard: Yard) -> None:
+        first, seen = quarantined(yard), Sightings()
+        yard.add("ds1")
+        (first / "retry.first").touch()
+        assert actions(sweep(yard, seen)) == [("ds1", Action.GRANTED)]
+        for _ in range(2):
+            [finding] = sweep(yard, seen)
+            assert (finding.action, finding.where) == (Action.BLOCKED, str(first))
+            assert finding.why == f"{yard.a / 'ds1'} is in the way: move it away"
+            assert seen.troubles == {"ds1": "blocked"}
+        yard.poller(FakeWork()).poll()
+        assert sweep(yard, seen) == []
+        assert (yard.names("A"), yard.names("A/_failed")) == (["ds1"], [])
 
 
 class TestBell:

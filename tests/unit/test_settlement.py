@@ -74,8 +74,8 @@ def test_quarantine_moves_the_dataset_away(yard: Yard, claim: Claim) -> None:
         assert settlement(yard).settle(claim.handle, "ds1", 1) is Settled.QUARANTINED
         assert os.listdir(yard.a / "_work") == []
         assert (yard.names("A"), yard.names("A/_failed")) == ([], ["ds1"])
-    assert settlement(yard).bring_back("ds1")
-    assert not settlement(yard).bring_back("ds1")
+    assert settlement(yard).bring_back("ds1") is True
+    assert settlement(yard).bring_back("ds1") is False
     assert yard.names("A") == ["ds1"]
 
 
