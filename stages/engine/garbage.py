@@ -66,16 +66,13 @@ class Garbage:
         except FileNotFoundError:
             return None  # settled since it was listed, mostly by this very pass
         if end.kind is EndKind.PUBLISH:
-            match self._store.settlement.roll_forward(handle, attempt):
-                case Settled.PUBLISHED:
-                    return Finding(dataset=attempt.dataset, action=Action.PUBLISHED, where=private)
-                case Settled.BLOCKED:
-                    return None  # said of the dataset already
-                case _:
-                    return None
+            if self._store.settlement.roll_forward(handle, attempt) is Settled.PUBLISHED:
+                return Finding(dataset=attempt.dataset, action=Action.PUBLISHED, where=private)
+            return None  # blocked: said of the dataset already
         if self._store.fs.remove_tree(private):
             return Finding(dataset=attempt.dataset, action=Action.CLEANED, where=private)
-        return None
+        why = "what an ended attempt left cannot be removed by this user: let its owner sweep, or chmod it"
+        return Finding(dataset=attempt.dataset, action=Action.NO_PERMISSION, where=private, why=why)
 
     def _unknown(self, directory: str, why: str) -> Finding | None:
         """Only a person may part with an unknown attempt that has output."""

@@ -39,6 +39,9 @@ class Looker:
 
     def glance(self, path: str, dataset: str) -> Glance | None:
         """Look at a dataset that is not done. None: it is gone. What cannot be read is a standing, not an error."""
+        broken = names.why_not(dataset)
+        if broken is not None:
+            return Glance(standing=Standing.NOT_A_DATASET, why=f"its name is not allowed: {broken}")
         handle = None
         try:
             handle = self.fs.opendir(path)

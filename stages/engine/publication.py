@@ -101,9 +101,11 @@ class Publication:
         )
         outcome = self._work.run(order, self._vigil.watch, log.write)
         verdict = self._weigh(outcome, claim)
-        if verdict.cause is not None:
-            return verdict
-        return self._seal(claim, before, started)
+        if verdict.cause is None:
+            return self._seal(claim, before, started)
+        if verdict.cause in (Cause.FAILED, Cause.REJECTED):  # what it was read from may not have been whole
+            return self._changed(claim, before) or verdict
+        return verdict
 
     def _refused(self, claim: Claim, items: list[Entry]) -> Verdict | None:
         """Look at what arrived before any work is done on it."""
@@ -170,13 +172,9 @@ class Publication:
             made_of = manifest.inputs(fs, claim.input, before, hashing=terms.hashing, progress=progress)
         except FileNotFoundError:  # a file went away since: that is no failure of the stage
             made_of = None
-        after = tree.payload(fs, claim.input)
-        if made_of is None or after != before:
-            changed = tree.difference(before.entries, after.entries)
-            return Verdict(
-                cause=Cause.LATER,
-                why=f"input changed while it was read ({changed}): copy into _incoming, then rename",
-            )
+        changed = self._changed(claim, before)
+        if changed is not None or made_of is None:
+            return changed or input_changed("")
         content = manifest.render(
             claim.attempt,
             self._described,
@@ -192,12 +190,23 @@ class Publication:
                 fs.sync(path)
         return PUBLISH
 
+    def _changed(self, claim: Claim, before: tree.Payload) -> Verdict | None:
+        """People copy in place all the same: whoever reads half of it is not to blame (PROTOCOL 3, ARRIVE)."""
+        after = tree.payload(self._fs, claim.input)
+        return None if after == before else input_changed(tree.difference(before.entries, after.entries))
+
     def _clear_private(self, claim: Claim) -> None:
         """At the commit the attempt's place holds its output and plain files only (PROTOCOL 3)."""
         expected = (names.OUTPUT, names.ATTEMPT)
         for name in self._fs.listdir(claim.private):
             if name not in expected:
                 self._fs.remove_tree(f"{claim.private}/{name}")
+
+
+def input_changed(where: str) -> Verdict:
+    """The input moved under the attempt: the dataset waits, and no attempt is counted."""
+    named = f" ({where})" if where else ""
+    return Verdict(cause=Cause.LATER, why=f"input changed while it was read{named}: copy into _incoming, then rename")
 
 
 def storage_verdict(why: str) -> Verdict:

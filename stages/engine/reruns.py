@@ -27,9 +27,9 @@ def rerun(fs: FileSystem, root: Root, passage: Passage, entry: Archived, *, toke
         )
     for directory in fs.listdir(passage.reads.work):
         attempt = names.parse_attempt(directory)
-        if attempt is not None and (attempt.dataset, attempt.token) == (entry.dataset, entry.token):
+        if attempt is not None and attempt.dataset == entry.dataset:  # afterwards nobody could say whose it was
             raise UsageError(
-                f"the attempt that published {entry.dataset!r} is not cleaned up yet",
+                f"an attempt at {entry.dataset!r} is not cleaned up yet",
                 where=f"{passage.reads.work}/{directory}",
                 todo=f"phaseline sweep {passage.stage}, then try again",
             )

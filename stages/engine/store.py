@@ -175,8 +175,9 @@ class Store:
         except FileNotFoundError:
             raise  # revoked already
         except OSError as error:
+            # Not this dataset's affair: the next one would fare no better, so the poller ends.
             self.end(claim, Cause.RELEASED, f"the storage failed: {error.strerror}")
-            raise
+            raise storage_error(error) from error
 
     def _make(self, path: str) -> None:
         try:

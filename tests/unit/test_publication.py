@@ -153,6 +153,18 @@ def test_an_input_that_changed_is_put_off_and_not_counted(yard: Yard, change: st
     assert verdict.why.endswith("copy into _incoming, then rename")
 
 
+@pytest.mark.parametrize("kind", [OutcomeKind.FAIL, OutcomeKind.REJECT])
+def test_whoever_fails_on_an_input_that_is_still_arriving_is_not_to_blame(yard: Yard, kind: OutcomeKind) -> None:
+    yard.add("ds1", {"a.txt": "half of"})
+
+    def deed(order: Order, watch: Watch, log: Log) -> Outcome:
+        Path(order.input, "a.txt").write_text("half of it is there")
+        return Outcome(kind=kind, why="unexpected end of file")
+
+    verdict = judge(yard, deed)
+    assert (verdict.cause, verdict.why[:33]) == (Cause.LATER, "input changed while it was read (")
+
+
 def test_markers_that_come_meanwhile_are_no_change(yard: Yard) -> None:
     path = yard.add("ds1")
     assert judge(yard, writing(lambda out: (path / "retry.first").touch())) == PUBLISH

@@ -77,13 +77,16 @@ def test_somebody_who_was_quicker_is_named_as_such(chain: Chain, entry: Archived
         again(chain, entry)
 
 
-def test_it_waits_until_the_publication_is_cleaned_up(chain: Chain, entry: Archived) -> None:
+def test_it_waits_until_every_attempt_is_cleaned_up(chain: Chain, entry: Archived) -> None:
     private = chain.path(f"IN/_work/ds1.1.{entry.token}")
     private.mkdir()
     with pytest.raises(UsageError, match=r"not cleaned up yet.*phaseline sweep first"):
         again(chain, entry)
+    fenced = private.rename(private.with_name("ds1.2.00000009"))  # later nobody could say whose it was
+    with pytest.raises(UsageError, match="not cleaned up yet"):
+        again(chain, entry)
     assert not chain.path("_names/ds1+g2").is_symlink()
-    private.rename(private.with_name("ds1.1.00000009"))  # another attempt's
+    fenced.rename(private.with_name("ds10.1.00000009"))  # another dataset's
     assert again(chain, entry) == "ds1+g2"
 
 

@@ -193,6 +193,13 @@ def test_a_failing_storage_is_no_refusal(yard: Yard, number: int) -> None:
         yard.store().claim("ds1")
 
 
+def test_a_location_without_permission_ends_the_poller_and_not_dataset_after_dataset(yard: Yard) -> None:
+    yard.add("ds1")
+    yard.fs.fail("mkdir", "_work/", errno.EACCES)
+    with pytest.raises(StorageError, match="Permission denied"):
+        yard.store().claim("ds1")
+
+
 @pytest.mark.parametrize(("method", "where"), [("mkdir", "_work/"), ("write_new", "attempt.json")])
 def test_a_storage_that_fails_after_the_claim_gives_it_back(yard: Yard, method: str, where: str) -> None:
     path = yard.add("ds1")
