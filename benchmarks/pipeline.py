@@ -1,10 +1,10 @@
 """Pipeline: 1,000 datasets through five stages, two pollers at work at any time, against a plain loop.
 
 A dataset is three files of 20 kB; the callable, in the warm child, reads each and writes it with a line more.
-The pollers are real processes; those of a stage begin together, when their set-up is over, and the next stage
-begins when they have ended. *At work* is from their beginning to the last dataset archived, of all stages together;
-what processes take to start and end is written beside it. The plain loop is two processes that do the same to half of
-the datasets each, from their beginning to the last file written.
+The pollers are real processes with their log lines; those of a stage begin together, when their set-up is over, and
+the next stage begins when they have ended. *At work* is from their beginning to the last dataset archived, of all
+stages together; what processes take to start and end is written beside it. The plain loop is two processes that call
+the same callable for half of the datasets each, from their beginning to the last file written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ AT_ONCE = 2
 FILES = {f"part{number}.txt": b"x" * 20_000 for number in range(3)}
 LOOP_MAX = 2.5
 BARE = 'durability = "none"\nhashing = false'
+NOTHING_MORE: Mapping[str, str] = {}
 SAFE = 'durability = "full"\nhashing = true'
 
 
@@ -49,15 +51,18 @@ def measure(place: Place) -> list[Figure]:
     count, on_disk = place.scaled(DATASETS), place.scaled(DATASETS_ON_DISK)
     steps = count * STAGES
     bare: list[Time] = []
+    mute: list[Time] = []
     safe: list[Time] = []
     loop: list[float] = []
     for _ in range(place.rounds(ROUNDS)):
         loop.append(by_the_loop(place.memory, count))
         bare.append(by_pollers(place.memory, count, BARE))
+        mute.append(by_pollers(place.memory, count, BARE, {"PHASELINE_LOG_LEVEL": "WARNING"}))
         safe.append(by_pollers(place.memory, count, SAFE))
     slow, plain = by_pollers(place.disk, on_disk, SAFE), by_the_loop(place.disk, on_disk)
     return [
         ratio("pollers / plain loop", [one.at_work for one in bare], loop, LOOP_MAX),
+        ratio("the same, without log lines", [one.at_work for one in mute], loop),
         ratio("the same, durability full and hashing on", [one.at_work for one in safe], loop),
         ratio("the same, durability full and hashing on, on disk", [slow.at_work], [plain]),
         each("pollers, per dataset and stage", [one.at_work for one in bare], steps),
@@ -99,24 +104,24 @@ def by_the_loop(base: str, count: int) -> float:
     return seconds
 
 
-def by_pollers(base: str, count: int, output: str) -> Time:
+def by_pollers(base: str, count: int, output: str, environment: Mapping[str, str] = NOTHING_MORE) -> Time:
     """Return how long the engine takes for all datasets and stages."""
     path = f"{base}/chain"
     chain = pollers.new_chain(path, STAGES, "copy_with_a_line_more", output=output)
     fill(chain.passages[0].reads, count, FILES)
     begun = time.perf_counter()
-    at_work = sum(_stage(chain, through) for through in chain.passages)
+    at_work = sum(_stage(chain, through, environment) for through in chain.passages)
     in_all = time.perf_counter() - begun
     assert len(os.listdir(chain.passages[-1].reads.done)) == count
     shutil.rmtree(path)
     return Time(at_work=at_work, in_all=in_all)
 
 
-def _stage(chain: Chain, through: Passage) -> float:
+def _stage(chain: Chain, through: Passage, environment: Mapping[str, str]) -> float:
     """Have two pollers empty a stage; returns how long they were at work."""
     gate = Gate(f"{chain.root}.gate")
-    options = ("--until-idle",)
-    processes = [pollers.start(chain, through.stage, *options, environment={GATE: gate.path}) for _ in range(AT_ONCE)]
+    told = {**environment, GATE: gate.path}
+    processes = [pollers.start(chain, through.stage, "--until-idle", environment=told) for _ in range(AT_ONCE)]
     gate.wait(AT_ONCE)
     begun = time.time()
     gate.open(AT_ONCE)
