@@ -28,9 +28,7 @@ RESENT: Final = {
     "unlink": errno.ENOENT,
     "rmdir": errno.ENOENT,
 }
-CHANGING: Final = frozenset(
-    {*RESENT, "touch", "write_new", "replace", "copy", "sync", "chmod", "open_new", "append"}
-)
+CHANGING: Final = frozenset({*RESENT, "touch", "write_new", "replace", "copy", "sync", "chmod", "open_new", "append"})
 READING: Final = frozenset({"readlink", "listdir", "scan", "opendir", "mtime_ns", "read", "digest"})
 ALL: Final = CHANGING | READING
 GROWING: Final = CHANGING - {"unlink", "rmdir", "touch", "chmod", "sync"}  # what a full disk or quota refuses
@@ -84,7 +82,9 @@ class LateName:
 class LostReply(Fault):
     """The call is carried out; sent again, it gets the error of a second one."""
 
-    def __init__(self, *, calls: set[str] | None = None, where: str = "", after: int = 0, times: int | None = 1) -> None:
+    def __init__(
+        self, *, calls: set[str] | None = None, where: str = "", after: int = 0, times: int | None = 1
+    ) -> None:
         super().__init__(error=0, calls=calls or set(RESENT), where=where, done=True, after=after, times=times)
 
 
@@ -125,10 +125,14 @@ class FaultyFileSystem:
 
     def listdir(self, place: str | int) -> list[str]:
         path = self._path("", place) if isinstance(place, int) else place
-        return [name for name in self._look("listdir", path, lambda: self._inner.listdir(place)) if self._shows(path, name)]
+        return [
+            name for name in self._look("listdir", path, lambda: self._inner.listdir(place)) if self._shows(path, name)
+        ]
 
     def scan(self, path: str) -> list[Entry]:
-        return [entry for entry in self._look("scan", path, lambda: self._inner.scan(path)) if self._shows(path, entry.name)]
+        return [
+            entry for entry in self._look("scan", path, lambda: self._inner.scan(path)) if self._shows(path, entry.name)
+        ]
 
     def opendir(self, path: str) -> int:
         handle = self._look("opendir", path, lambda: self._inner.opendir(path))

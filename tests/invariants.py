@@ -8,84 +8,29 @@ While things are still going on (`at_rest=False`) what is half-way is not held a
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from stages.engine import names
-from stages.engine.archive import parse_archived
-from stages.engine.fs import FileSystem, Kind
-from stages.engine.layout import Location, Root
 from stages.engine.policy import LOST_MAX
 from stages.engine.records import ADMIN, Ended, EndKind, parse_ended, parse_taken
+from tests.observation import Dataset, Event, EventKind, File, Observation, Place, Private, observe
 
-
-class Place(StrEnum):
-    """Where in its location a dataset stands."""
-
-    WAITING = "waiting"
-    DONE = "_done"
-    FAILED = "_failed"
-
-
-class File(NamedTuple):
-    """A file or link of a payload; `sha256` in hex, of a link's target for a link."""
-
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """A dataset's directory. `publication` is the token behind `~` in `_done`."""
-
-    location: str
-    place: Place
-    name: str
-    path: str
-    publication: str | None = None
-    registers: Mapping[str, str] = field(default_factory=dict[str, str])
-    files: Mapping[str, File] = field(default_factory=dict[str, File])
-    manifest: Mapping[str, object] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Private:
-    """The private place of an attempt, in `_work`."""
-
-    location: str
-    directory: str
-    has_output: bool
-
-
-class EventKind(StrEnum):
-    """What only a witness can tell."""
-
-    PUBLISHED = "published"
-    ARCHIVED = "archived"
-
-
-class Event(NamedTuple):
-    """A dataset was moved by a stage. `durable`: what it rests on would survive a loss of power."""
-
-    kind: EventKind
-    location: str
-    dataset: str
-    token: str
-    durable: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """A root as it stands; `events` in their order, if somebody watched."""
-
-    datasets: tuple[Dataset, ...]
-    privates: tuple[Private, ...]
-    events: tuple[Event, ...] = ()
+__all__ = [
+    "Dataset",
+    "Event",
+    "EventKind",
+    "Expectation",
+    "File",
+    "Observation",
+    "Place",
+    "Private",
+    "Stage",
+    "observe",
+    "violations",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,74 +47,20 @@ class Stage:
 class Expectation:
     """What was done to a root.
 
-    `arrived`: the names that people put into each location, one for each time. `may_fail`: the base
-    names that may end in quarantine, None for any. `durable`: the stages promise to survive a loss of
-    power. `pruned`: payloads of archived datasets may have been removed.
+    `arrived`: the names that people put into each location, one for each time. `may_fail`, `must_fail`:
+    the base names that may or must end in quarantine, None for any. `may_block`: a published dataset may
+    wait for something in the way of its output. `durable`: the stages promise to survive a loss of power. `pruned`:
+    payloads of archived datasets may have been removed.
     """
 
     stages: tuple[Stage, ...]
     arrived: Mapping[str, Iterable[str]]
     may_fail: frozenset[str] | None = None
+    must_fail: frozenset[str] = frozenset()
+    may_block: bool = True
     at_rest: bool = True
     durable: bool = True
     pruned: bool = False
-
-
-# ---- observing
-
-
-def observe(fs: FileSystem, root: str, locations: Iterable[str], events: tuple[Event, ...] = ()) -> Observation:
-    """Describe a root; nobody may be moving things in it meanwhile."""
-    found, privates = list[Dataset](), list[Private]()
-    for name in locations:
-        at = Root(root).location(name)
-        found += _datasets(fs, at, name)
-        for directory in sorted(fs.listdir(at.work)):
-            if not directory.startswith("."):
-                has_output = names.OUTPUT in fs.listdir(f"{at.work}/{directory}")
-                privates.append(Private(location=name, directory=directory, has_output=has_output))
-    return Observation(datasets=tuple(found), privates=tuple(privates), events=events)
-
-
-def _datasets(fs: FileSystem, at: Location, location: str) -> Iterator[Dataset]:
-    for place, path in ((Place.WAITING, at.path), (Place.DONE, at.done), (Place.FAILED, at.failed)):
-        for entry in fs.scan(path):
-            if place is Place.WAITING and not names.is_candidate(entry.name):
-                continue
-            name, token, *_ = [*entry.name.split("~"), ""]  # `~pruned` may stand behind the token
-            yield _dataset(fs, f"{path}/{entry.name}", location, place, name, token or None)
-
-
-def _dataset(fs: FileSystem, path: str, location: str, place: Place, name: str, token: str | None) -> Dataset:
-    registers, files = dict[str, str](), dict[str, File]()
-    manifest: Mapping[str, object] | None = None
-    for inner, kind in _walk(fs, path):
-        if inner == names.MANIFEST:
-            manifest = cast("dict[str, object]", json.loads(fs.read(f"{path}/{inner}")))
-        elif "/" not in inner and names.is_reserved(inner):
-            if kind is Kind.LINK:
-                registers[inner] = fs.readlink(f"{path}/{inner}")
-        elif kind is not Kind.DIRECTORY:
-            full = f"{path}/{inner}"
-            content = fs.readlink(full).encode() if kind is Kind.LINK else fs.read(full)
-            files[inner] = File(len(content), hashlib.sha256(content).hexdigest())
-    return Dataset(
-        location=location,
-        place=place,
-        name=name,
-        path=path,
-        publication=token,
-        registers=registers,
-        files=files,
-        manifest=manifest,
-    )
-
-
-def _walk(fs: FileSystem, top: str, prefix: str = "") -> Iterator[tuple[str, Kind]]:
-    for entry in fs.scan(f"{top}/{prefix}" if prefix else top):
-        yield prefix + entry.name, entry.kind
-        if entry.kind is Kind.DIRECTORY:
-            yield from _walk(fs, top, f"{prefix}{entry.name}/")
 
 
 # ---- judging
@@ -241,6 +132,8 @@ class _Judge:
                     for at, (_, number, owner, end) in enumerate(mine, 1):
                         if number != at or owner is None or (end is None and at < len(mine)):
                             yield f"I2 {dataset.path}: {name}: attempt {number} has no owner, or none before it an end"
+                        if end is not None and end.kind is EndKind.PUBLISH and end.token != owner:
+                            yield f"I2 {dataset.path}: {name}: attempt {number} is {owner}'s, {end.token} published it"
 
     def publications(self) -> Iterator[str]:
         """I2, I3, I4: every tree is the one that a commit names, and is what its manifest says."""
@@ -255,6 +148,8 @@ class _Judge:
                         yield f"I3 {tree.path}: published by {token}, which no register names"
                     elif _manifest_name(tree) != (publication.name, publication.number):
                         yield f"I3 {tree.path}: {_manifest_name(tree)} was published, not {publication[1:]}"
+                    elif not _is_made_of(tree, publication.dataset) and not self._expected.pruned:
+                        yield f"I3 {tree.path}: it was not made of what {publication.dataset.path} holds"
                     yield from _differences(tree, pruned=self._expected.pruned)
             for tree in self._by_location.get(stage.writes, []):
                 arrived = self._expected.arrived.get(stage.writes, ())
@@ -303,9 +198,11 @@ class _Judge:
             failures, lost = end.failures, end.lost
             if failures > stage.attempts_max or lost > LOST_MAX:
                 yield f"I6 {dataset.path}: {name}: more was counted than is allowed: {end.value}"
-        if dataset.place is Place.FAILED and self._expected.may_fail is not None:
-            if names.generation(dataset.name).base not in self._expected.may_fail:
-                yield f"I6 {dataset.path}: quarantined, and it is not its fault: {dict(dataset.registers)}"
+        base, may_fail = names.generation(dataset.name).base, self._expected.may_fail
+        if dataset.place is Place.FAILED and may_fail is not None and base not in may_fail:
+            yield f"I6 {dataset.path}: quarantined, and it is not its fault: {dict(dataset.registers)}"
+        if dataset.place is not Place.FAILED and base in self._expected.must_fail and self._expected.at_rest:
+            yield f"I6 {dataset.path}: tried more often than is allowed: {dict(dataset.registers)}"
 
     def unfinished(self) -> Iterator[str]:
         """I5: at rest nothing is half-way, and what could be claimed has been."""
@@ -316,6 +213,7 @@ class _Judge:
                 last = max(_attempts(stage, dataset, dataset.name), default=None, key=lambda attempt: attempt[1])
                 end = None if last is None else last[3]
                 is_blocked = end is not None and end.kind is EndKind.PUBLISH and dataset.name in there
+                is_blocked = is_blocked and self._expected.may_block
                 if dataset.place is Place.WAITING and not is_blocked:
                     yield f"I5 {dataset.path}: still waiting at rest: {dict(dataset.registers)}"
                 if dataset.place is Place.FAILED and (end is None or end.kind is not EndKind.QUARANTINE):
@@ -362,6 +260,21 @@ def _manifest_name(tree: Dataset) -> tuple[str, int]:
     manifest = tree.manifest or {}
     name = names.in_generation(str(manifest.get("dataset")), int(str(manifest.get("generation"))))
     return name, int(str(manifest.get("attempt")))
+
+
+def _is_made_of(tree: Dataset, source: Dataset) -> bool:
+    """Compare what a manifest says of the input with the input."""
+    inputs = cast("dict[str, object]", (tree.manifest or {}).get("inputs", {}))
+    if "manifest_sha256" in inputs:
+        return inputs["manifest_sha256"] == source.manifest_sha256
+    files = cast("list[dict[str, object]]", inputs.get("files", []))
+    said = {str(file["path"]): (file.get("size"), file.get("sha256")) for file in files}
+    if said.keys() != source.files.keys():
+        return False
+    return all(
+        size in (None, source.files[path].size) and sha256 in (None, source.files[path].sha256)
+        for path, (size, sha256) in said.items()
+    )
 
 
 def _differences(tree: Dataset, *, pruned: bool) -> Iterator[str]:

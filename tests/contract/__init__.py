@@ -1,0 +1,1 @@
+"""Contracts that several implementations of one protocol keep."""

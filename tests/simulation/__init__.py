@@ -1,0 +1,1 @@
+"""The engine on a simulated disk, in every order of calls."""

@@ -1,0 +1,1 @@
+"""Prints the figures for docs: what was explored, how far, and what came of it."""

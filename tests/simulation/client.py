@@ -450,6 +450,10 @@ class SimulatedFileSystem:
             case Lies.OWN | Lies.ANY:
                 return bool(self.cache.negative) and any(map(self._may_lie, call.looks))
 
+    def is_gone(self, path: str) -> bool:
+        """Tell whether there is nothing at a path; no step, and no client's belief."""
+        return self._peek(path) is None
+
     def may_hide(self, call: Call) -> list[str]:
         """Return the names that a listing could miss: those that another client made."""
         if call.name not in ("listdir", "scan") or self.cache.lies in (Lies.NONE, Lies.LISTINGS):
@@ -462,12 +466,11 @@ class SimulatedFileSystem:
         node = self.disk.root if look.at is None else self.handles.get(look.at)
         parts = [part for part in look.path.split("/") if part]
         for part in parts if look.last else parts[:-1]:
-            child = node.entries.get(part) if node is not None else None
-            if child is None:
+            if node is None or part not in node.entries:
                 return False
             if (node, part) in self.cache.negative:
                 return True
-            node = child
+            node = node.entries[part]
         return False
 
     def _has_old_listing(self, place: object) -> bool:

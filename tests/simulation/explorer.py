@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.simulation.client import Call, Fault
-from tests.simulation.world import Actor, Budget, Choice, Rules, Step, World, schedule_text
+from tests.simulation.world import NO_FAULTS, Actor, Budget, Choice, Rules, Step, World, schedule_text
 
 _UNANSWERED = (Fault.NO_ANSWER, Fault.NO_ANSWER_DONE, Fault.STALE, Fault.STALE_DONE)
-_ACTORS_AT_FAULT_ODDS = 0.03
-_LIE_ODDS = 0.5
+_ODDS = {Fault.CRASH: 0.03, Fault.LOST_REPLY: 0.03, Fault.LIE: 0.5, Fault.HIDE: 0.5}
+_NO_ANSWER_ODDS = 0.15  # rare calls, four ways each
 _LOCATION = re.compile(r"/r/PHASE_[45](/_work)?")
 _SWITCH_ODDS = (0.05, 0.15, 0.4, 1.0)
 
@@ -68,9 +68,14 @@ class Subject:
 
     rules: Rules
     build: Build
-    budget: Budget = Budget()
+    budget: Budget = NO_FAULTS
     reliable: tuple[str, ...] = ()  # actors to which no fault happens
     alike: tuple[str, ...] = ()  # actors that do the same
+    wanted: str = ""  # what the violations that are looked for begin with
+
+    def broken(self, world: World, judge: Callable[[], list[str]]) -> list[str]:
+        """Say what is broken now that all actors have finished, or one has failed."""
+        return [line for line in world.findings or judge() if line.startswith(self.wanted)]
 
 
 class _Branch(NamedTuple):
@@ -145,8 +150,7 @@ def _descend(search: _Search, branch: _Branch | None) -> None:
         end = world.key(believing=False)
         if end not in search.ends or world.findings:
             search.ends.add(end)
-            broken = world.findings or judge()
-            if broken and branch is not None:
+            if subject.broken(world, judge) and branch is not None:
                 report.violation = replay(subject, branch.choices())
     finally:
         world.end()
@@ -166,7 +170,7 @@ def wander(subject: Subject, *, seed: int, schedules: int, seconds_max: float | 
             report.schedules += 1
             report.steps += len(taken)
             ends.add(world.key(believing=False))
-            if world.findings or judge():
+            if subject.broken(world, judge):
                 report.violation = replay(subject, taken, seed=f"{seed}.{number}")
                 break
         finally:
@@ -183,7 +187,7 @@ def replay(subject: Subject, choices: list[Choice], seed: str = "") -> Violation
         for choice in choices:
             world.step(choice)
         trace = tuple(world.trace or ())
-        broken = list(world.findings) or judge()
+        broken = subject.broken(world, judge)
     finally:
         world.end()
     if not broken:
@@ -211,8 +215,7 @@ def _stroll(world: World, rng: random.Random, subject: Subject) -> list[Choice]:
 def _draw(actor: Actor, budget: Budget, rng: random.Random, *, reliable: bool) -> Choice:
     if not reliable:
         for choice in _faults(actor, budget):
-            odds = _LIE_ODDS if choice.fault in (Fault.LIE, Fault.HIDE) else _ACTORS_AT_FAULT_ODDS
-            if rng.random() < odds:
+            if rng.random() < _ODDS.get(choice.fault or Fault.CRASH, _NO_ANSWER_ODDS):
                 return choice
     return Choice(actor.name)
 
@@ -263,6 +266,8 @@ def reduction(world: World, live: list[Actor], budget: Budget) -> Actor | None:
     """
     for actor in live:
         call = _call(actor)
+        if budget.no_answers and _is_decision(actor, call):
+            continue
         if (_is_permanent(actor, call) or _is_unnoticed(actor, call)) and not actor.fs.may_lie(call):
             return actor
     if budget.lies or budget.hidden:
@@ -301,8 +306,8 @@ def _faults(actor: Actor, budget: Budget) -> Iterator[Choice]:
         yield Choice(name, Fault.CRASH)
     if budget.lost_replies and call.resent is not None:
         yield Choice(name, Fault.LOST_REPLY)
-    if budget.no_answers and call.name == "symlink" and _is_decision(actor, call):
-        for fault in _UNANSWERED:
+    if budget.no_answers and _is_decision(actor, call):
+        for fault in _UNANSWERED if call.name == "symlink" else (Fault.NO_ANSWER,):
             yield Choice(name, fault)
     if budget.lies and actor.fs.may_lie(call):
         yield Choice(name, Fault.LIE)
@@ -312,7 +317,10 @@ def _faults(actor: Actor, budget: Budget) -> Iterator[Choice]:
 
 
 def _is_decision(actor: Actor, call: Call) -> bool:
-    return str(call.args[0]).startswith(actor.world.rules.errors_at)
+    """Tell whether an end is put, or read back after that went unanswered."""
+    if call.name == "symlink":
+        return str(call.args[0]).startswith(actor.world.rules.errors_at)
+    return call.name == "readlink" and actor.was_refused and str(call.args[0]).startswith("ended.")
 
 
 def _call(actor: Actor) -> Call:

@@ -30,8 +30,8 @@ _SETTLEMENT: Final = (
 def summarise_poller(actor: Actor, poller: Poller, store: Store) -> None:
     """Let a poller that takes one turn forget how its answers came about."""
     _summarise_store(actor, store)
-    _wrap(actor, poller._discovery, "next")
-    _wrap(actor, poller._publication, "judge")
+    _wrap(actor, _part(poller, "_discovery"), "next")
+    _wrap(actor, _part(poller, "_publication"), "judge")
     _wrap(actor, poller, "_attempt")
 
 
@@ -39,7 +39,7 @@ def summarise_sweeper(actor: Actor, sweeper: Sweeper, store: Store) -> None:
     """Let a sweeper that makes one pass forget how its answers came about, and every target that it is done with."""
     _summarise_store(actor, store)
     _wrap(actor, sweeper, "survey")
-    _wrap(actor, sweeper._garbage, "collect")
+    _wrap(actor, _part(sweeper, "_garbage"), "collect")
     mend, begun = sweeper.mend, actor.history
 
     def one_by_one(targets: Iterable[Target], *, full: bool) -> list[Finding]:
@@ -59,6 +59,10 @@ def _summarise_store(actor: Actor, store: Store) -> None:
     _wrap(actor, store.registers, "put")
     for name in _SETTLEMENT:
         _wrap(actor, store.settlement, name)
+
+
+def _part(owner: object, name: str) -> object:
+    return cast("object", vars(owner)[name])
 
 
 def _wrap(actor: Actor, owner: object, name: str) -> None:

@@ -89,6 +89,9 @@ class Budget(NamedTuple):
                 return self._replace(no_answers=self.no_answers - 1)
 
 
+NO_FAULTS: Final = Budget()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What the world is like."""
@@ -100,11 +103,17 @@ class Rules:
     reduced: bool = True  # see `explorer.reduction`
     errors_at: tuple[str, ...] = ("publish:",)  # registers whose put may go unanswered
     hashing_seconds: float = 0.0  # how long a file is hashed before the engine may beat
+    reading_seconds: float = 0.0  # the same of an author who reads
+    outage_seconds: float = 0.0  # how long a call of the actor `T` takes: the server is down meanwhile
+    skew_seconds: float = 0.0  # what every host's clock is ahead of the one before
 
     @property
     def is_timed(self) -> bool:
         """Whether anybody can notice a time."""
         return self.ticking or self.lies is Lies.LISTINGS
+
+
+PLAIN: Final = Rules()
 
 
 class Step(NamedTuple):
@@ -158,8 +167,7 @@ class Actor:
         self.call, self.private = call, self._private_token(call)
         self.rushes = self.rushes and self.private is not None
         self.world.main.switch()
-        if call.name == "digest":
-            self.world.seconds += self.world.rules.hashing_seconds
+        self.world.seconds += self._duration(call)
         fault, self._fault = self._fault, None
         return fault
 
@@ -172,6 +180,18 @@ class Actor:
 
     def hidden(self) -> str:
         return self._detail
+
+    def _duration(self, call: Call) -> float:
+        rules = self.world.rules
+        if self.name == "T":
+            return rules.outage_seconds
+        match call.name:
+            case "digest":
+                return rules.hashing_seconds
+            case "read":
+                return rules.reading_seconds
+            case _:
+                return 0.0
 
     def hashing(self) -> int:
         return _HASHING_STEPS if self.world.rules.hashing_seconds else 0
@@ -305,7 +325,8 @@ class World:
     def key(self, *, believing: bool) -> int:
         """A hash of the whole state."""
         time = self.seconds if self.rules.ticking else 0
-        return hash((self.disk.root.key(), time, self.memory, tuple(actor.key(believing=believing) for actor in self.actors.values())))
+        actors = tuple(actor.key(believing=believing) for actor in self.actors.values())
+        return hash((self.disk.root.key(), time, self.memory, actors))
 
     def is_input(self, path: str, token: str) -> bool:
         """Tell whether a path leads into the dataset of an attempt, which stays where it is until that ends.
@@ -355,12 +376,13 @@ class SimulatedClock:
 
     def __init__(self, world: World, actor: Actor | None = None) -> None:
         self._world, self._actor = world, actor
+        self._ahead_seconds = 0.0 if actor is None else actor.number * world.rules.skew_seconds
 
     def now(self) -> float:
-        return self._read()
+        return self._read() + self._ahead_seconds
 
     def monotonic(self) -> float:
-        return self._read()
+        return self._read() + self._ahead_seconds
 
     def sleep(self, seconds: float) -> None:
         if self._world.rules.ticking:

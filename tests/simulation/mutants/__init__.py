@@ -1,0 +1,1 @@
+"""The engine, broken on purpose: would anybody notice?"""
