@@ -146,6 +146,12 @@ class Poller:
             return Turn.NOTHING
         try:
             self._attempt(claim)
+        except OSError as error:
+            self._store.leave(claim)
+            raise storage_error(error) from error
+        except StorageError:
+            self._store.leave(claim)
+            raise
         finally:
             self._store.fs.close(claim.handle)
         return Turn.WORKED
@@ -160,12 +166,6 @@ class Poller:
             _say(claim).warning("revoked: somebody else ended this attempt")
             self._store.abandon(claim)
             return
-        except OSError as error:
-            self._store.leave(claim)
-            raise storage_error(error) from error
-        except StorageError:
-            self._store.leave(claim)
-            raise
         except StageSetupError as error:
             self._store.end(claim, Cause.RELEASED, error.what)
             raise
