@@ -1,117 +1,20 @@
-"""One client's view of a simulated disk: the engine's file system, with look-ups that may lie (NFS).
-
-Model of a lie (after what was measured on NFS): a client that was told ENOENT for a name keeps that
-answer and may repeat it after another client has created the name. An exclusive create, a rename onto
-the name and whatever this client made itself come from the server and are true. A listing may miss a
-name that another client made, or be a listing of before, while the directory's mtime is the same.
-"""
+"""One client's view of a simulated disk: the engine's file system, every call of it a step at a gate."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cache
 from itertools import count
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from stages.engine.fs import Entry, Kind
+from tests.simulation.beliefs import Cache, Lies
+from tests.simulation.calls import Call, Fault, Gate, Look
 from tests.simulation.disk import Disk, Node, refusal
 
 T = TypeVar("T")
-
-
-class Fault(StrEnum):
-    """What may happen to one call."""
-
-    CRASH = "crash"  # the actor dies before it
-    LOST_REPLY = "lost"  # carried out; the request, sent again, gets the error of a second one
-    NO_ANSWER = "eio"  # not carried out, EIO
-    NO_ANSWER_DONE = "eio-done"  # carried out, EIO
-    STALE = "estale"  # not carried out, ESTALE, which the door turns into ENOENT
-    STALE_DONE = "estale-done"  # the same, carried out
-    LIE = "lie"  # every look-up that this client may answer from its cache is answered from there
-    HIDE = "hide"  # a listing without one name
-
-
-class Lies(StrEnum):
-    """Where a client's stale negative entries come from."""
-
-    NONE = "none"
-    OWN = "own"  # from its own look-ups that found nothing
-    ANY = "any"  # and from those of other processes of this client, just before the name came
-    LISTINGS = "listings"  # no such entries; a listing is repeated while the mtime stays the same
-
-
-class Look(NamedTuple):
-    """A path that a call resolves; the last part too, or left to the server."""
-
-    path: str
-    at: int | None
-    last: bool
-
-
-class Call(NamedTuple):
-    """A call on the seam, as the scheduler sees it. `resent` is the errno that a second request gets."""
-
-    name: str
-    args: tuple[object, ...]
-    looks: tuple[Look, ...] = ()
-    resent: int | None = None
-
-    @property
-    def changes(self) -> bool:
-        """Whether the call changes what is on disk."""
-        return self.name not in _READING
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(str(a) for a in self.args if a is not None)})".replace("/r/", "")
-
-
-class Gate(Protocol):
-    """Where a call waits for its turn."""
-
-    split: bool  # whether a path's parents are resolved in a step of their own
-    fine: bool  # whether a tree is removed name by name
-
-    def enter(self, call: Call) -> Fault | None:
-        """Wait; returns what is to happen to the call. `detail` of HIDE is asked for with `hidden`."""
-        ...
-
-    def leave(self, result: object) -> None:
-        """Take note of what the call returned, or of its errno."""
-        ...
-
-    def hidden(self) -> str:
-        """Return the name that the present listing hides."""
-        ...
-
-    def hashing(self) -> int:
-        """Return in how many steps more a file is hashed; each takes its time."""
-        ...
-
-
-@dataclass(slots=True)
-class Cache:
-    """What one client believes. Shared by the processes of one host."""
-
-    lies: Lies = Lies.NONE
-    negative: set[tuple[Node, str]] = field(default_factory=set[tuple[Node, str]])
-    fresh: set[tuple[Node, str]] = field(default_factory=set[tuple[Node, str]])
-    listings: dict[Node, tuple[int, list[str]]] = field(default_factory=dict[Node, tuple[int, list[str]]])
-
-    def knows(self, parent: Node, name: str) -> None:
-        """This client made the name, or the server told it so."""
-        self.negative.discard((parent, name))
-        self.fresh.discard((parent, name))
-
-    def others_made(self, parent: Node, name: str) -> None:
-        """Another client made the name."""
-        self.fresh.add((parent, name))
-        if self.lies is Lies.ANY:
-            self.negative.add((parent, name))
 
 
 class SimulatedFileSystem:
@@ -438,7 +341,7 @@ class SimulatedFileSystem:
         self.handles[handle] = node
         return handle
 
-    # ---- what the scheduler may ask
+    # ---- what the scheduler may ask: no steps, and nothing of what this client believes
 
     def may_lie(self, call: Call) -> bool:
         """Tell whether some look-up of a call could be answered from the cache, and wrongly."""
@@ -446,50 +349,34 @@ class SimulatedFileSystem:
             case Lies.NONE:
                 return False
             case Lies.LISTINGS:
-                return call.name == "listdir" and self._has_old_listing(call.args[0])
+                directory = self._listed(call)
+                return directory is not None and self.cache.has_old_listing(directory)
             case Lies.OWN | Lies.ANY:
                 return bool(self.cache.negative) and any(map(self._may_lie, call.looks))
 
-    def is_gone(self, path: str) -> bool:
-        """Tell whether there is nothing at a path; no step, and no client's belief."""
-        return self._peek(path) is None
-
     def may_hide(self, call: Call) -> list[str]:
-        """Return the names that a listing could miss: those that another client made."""
-        if call.name not in ("listdir", "scan") or self.cache.lies in (Lies.NONE, Lies.LISTINGS):
+        """Return the names that a listing could miss."""
+        if self.cache.lies not in (Lies.OWN, Lies.ANY):
             return []
-        place = call.args[0]
-        node = self.handles.get(place) if isinstance(place, int) else self._peek(str(place))
-        return [] if node is None else [name for name in sorted(node.entries) if (node, name) in self.cache.fresh]
+        directory = self._listed(call)
+        return [] if directory is None else self.cache.may_hide(directory)
+
+    def is_gone(self, path: str) -> bool:
+        """Tell whether there is nothing at a path."""
+        return self.disk.find(path) is None
 
     def _may_lie(self, look: Look) -> bool:
-        node = self.disk.root if look.at is None else self.handles.get(look.at)
-        parts = [part for part in look.path.split("/") if part]
-        for part in parts if look.last else parts[:-1]:
-            if node is None or part not in node.entries:
-                return False
-            if (node, part) in self.cache.negative:
-                return True
-            node = node.entries[part]
-        return False
+        start = self.disk.root if look.at is None else self.handles.get(look.at)
+        return start is not None and self.cache.may_lie(start, _parts(look.path, last=look.last))
 
-    def _has_old_listing(self, place: object) -> bool:
-        node = self.handles.get(place) if isinstance(place, int) else self._peek(str(place))
-        if node is None or node not in self.cache.listings:
-            return False
-        mtime_ns, kept = self.cache.listings[node]
-        return mtime_ns == node.mtime_ns and kept != sorted(node.entries)
-
-    def _peek(self, path: str) -> Node | None:
-        node: Node | None = self.disk.root
-        for part in path.split("/"):
-            if part and node is not None:
-                node = node.entries.get(part)
-        return node
+    def _listed(self, call: Call) -> Node | None:
+        if call.name not in ("listdir", "scan"):
+            return None
+        place = call.args[0]
+        return self.handles.get(place) if isinstance(place, int) else self.disk.find(str(place))
 
 
-_READING = ("readlink", "listdir", "scan", "opendir", "mtime_ns", "read", "digest", "look up")
-_UNANSWERED: dict[Fault | None, int] = {
+_UNANSWERED: Final[dict[Fault | None, int]] = {
     Fault.NO_ANSWER: errno.EIO,
     Fault.NO_ANSWER_DONE: errno.EIO,
     Fault.STALE: errno.ENOENT,

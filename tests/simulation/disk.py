@@ -97,6 +97,15 @@ class Disk:
         self.created: Callable[[Node], None] = lambda node: None
         self._time_ns = time_ns
 
+    def find(self, path: str) -> Node | None:
+        """Return what stands at a path, if anything does."""
+        node = self.root
+        for name in filter(None, path.split("/")):
+            if name not in node.entries:
+                return None
+            node = node.entries[name]
+        return node
+
     def create(self, parent: Node, name: str, node: Node) -> None:
         """Put a new node in place, exclusively."""
         if not parent.is_directory:

@@ -8,21 +8,22 @@ it last forgot, and the faults that are left.
 from __future__ import annotations
 
 import random
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from tests.simulation.client import Call, Fault
-from tests.simulation.world import NO_FAULTS, Actor, Budget, Choice, Rules, Step, World, schedule_text
+from tests.simulation.calls import Fault
+from tests.simulation.reduction import Cast, choices, faults
+from tests.simulation.rules import Rules
+from tests.simulation.schedule import NO_FAULTS, Budget, Choice, schedule_text
+from tests.simulation.world import Actor, Step, World
 
-_UNANSWERED = (Fault.NO_ANSWER, Fault.NO_ANSWER_DONE, Fault.STALE, Fault.STALE_DONE)
 _ODDS = {Fault.CRASH: 0.03, Fault.LOST_REPLY: 0.03, Fault.LIE: 0.5, Fault.HIDE: 0.5}
 _NO_ANSWER_ODDS = 0.15  # rare calls, four ways each
-_LOCATION = re.compile(r"/r/PHASE_[45](/_work)?")
 _SWITCH_ODDS = (0.05, 0.15, 0.4, 1.0)
 
+NOBODY: Final = Cast()
 Build = Callable[[World], Callable[[], list[str]]]
 
 
@@ -69,8 +70,7 @@ class Subject:
     rules: Rules
     build: Build
     budget: Budget = NO_FAULTS
-    reliable: tuple[str, ...] = ()  # actors to which no fault happens
-    alike: tuple[str, ...] = ()  # actors that do the same
+    cast: Cast = NOBODY
     wanted: str = ""  # what the violations that are looked for begin with
 
     def broken(self, world: World, judge: Callable[[], list[str]]) -> list[str]:
@@ -132,18 +132,18 @@ def _descend(search: _Search, branch: _Branch | None) -> None:
             budget = budget.after(choice.fault)
             report.steps += 1
         while not world.findings:
-            choices = list(_choices(world, budget, subject))
-            if not choices:
+            ways = list(choices(world, budget, subject.cast))
+            if not ways:
                 break
-            if len(choices) > 1:
+            if len(ways) > 1:
                 state = (world.key(believing=budget.lies + budget.hidden > 0), budget)
                 if state in search.seen:
                     return
                 search.seen.add(state)
-                search.waiting.extend(_Branch(branch, choice) for choice in choices[1:])
-            branch = _Branch(branch, choices[0])
-            world.step(choices[0])
-            budget = budget.after(choices[0].fault)
+                search.waiting.extend(_Branch(branch, way) for way in ways[1:])
+            branch = _Branch(branch, ways[0])
+            world.step(ways[0])
+            budget = budget.after(ways[0].fault)
             report.steps += 1
         if world.live() and not world.findings:
             return  # put off for ever: the same as an order that is tried elsewhere
@@ -205,7 +205,7 @@ def _stroll(world: World, rng: random.Random, subject: Subject) -> list[Choice]:
             break
         if current not in live or rng.random() < odds:
             current = rng.choice(live)
-        choice = _draw(world.actors[current], budget, rng, reliable=current in subject.reliable)
+        choice = _draw(world.actors[current], budget, rng, reliable=current in subject.cast.reliable)
         budget = budget.after(choice.fault)
         taken.append(choice)
         world.step(choice)
@@ -214,115 +214,7 @@ def _stroll(world: World, rng: random.Random, subject: Subject) -> list[Choice]:
 
 def _draw(actor: Actor, budget: Budget, rng: random.Random, *, reliable: bool) -> Choice:
     if not reliable:
-        for choice in _faults(actor, budget):
+        for choice in faults(actor, budget):
             if rng.random() < _ODDS.get(choice.fault or Fault.CRASH, _NO_ANSWER_ODDS):
                 return choice
     return Choice(actor.name)
-
-
-def _choices(world: World, budget: Budget, subject: Subject) -> Iterator[Choice]:
-    """Yield the steps that have to be tried from here."""
-    live = world.live()
-    alone = reduction(world, live, budget) if world.rules.reduced else None
-    for actor in live if alone is None else (alone,):
-        if actor.waits and actor.private is not None and not world.is_ended(actor.private):
-            continue
-        if _is_mirrored(world, actor, subject.alike):
-            continue
-        yield Choice(actor.name)
-        if actor.name not in subject.reliable:
-            yield from _faults(actor, budget)
-    if alone is not None and alone.private is not None and not alone.rushes and len(live) > 1:
-        yield Choice(alone.name, waits=True)
-
-
-def reduction(world: World, live: list[Actor], budget: Budget) -> Actor | None:
-    """Return an actor whose next call need not be tried in every order, or None.
-
-    Three kinds of call are tried at once, before anybody else's:
-
-    * *Reading a register that exists, through a handle.* Registers are never replaced or removed and a
-      handle stays with its directory, so the answer is the same whenever it is read, and nobody else
-      notices.
-    * *Touching or syncing a handle or a location, and reading a location's mtime*, where time stands
-      still. Nobody notices but the witness, who wants to know what was durable when it was published:
-      whoever publishes has to sync for himself, as another may have died before (that is tried).
-    * *A call within the private place of an attempt that is not ended yet, or that reads its input.*
-      Nobody else looks into that place or changes it, and nobody moves the dataset, before the register
-      `ended` of that attempt is on disk; what the engine does then is to remove or to publish the one
-      and to move the other. (What others add to a dataset meanwhile are markers, which no owner reads
-      as input. One that was quarantined once may be moved late: its reads do not belong here.) So each
-      such call can be moved, in any order of calls, to the left up to the call of its actor before
-      (then it is tried at once, here: the actor `rushes`) or, if the place goes in between, to the
-      right until `ended` is on disk: then the actor `waits` for that and all orders are tried from
-      there. Making the private place itself does not belong to them: a listing of `_work` shows it.
-
-    None of it holds where clients lie, where somebody judges heartbeats by what is on disk, nor for a
-    mutant that breaks these very rules: such worlds are not `reduced`.
-
-    Besides, a death is tried before calls that change something only (`_faults`): before any other it
-    is, for the others, the same as one before the next such call. And of actors that are `alike` the
-    first is the first to put a register: the same with their names exchanged is not tried again.
-    """
-    for actor in live:
-        call = _call(actor)
-        if budget.no_answers and _is_decision(actor, call):
-            continue
-        if (_is_permanent(actor, call) or _is_unnoticed(actor, call)) and not actor.fs.may_lie(call):
-            return actor
-    if budget.lies or budget.hidden:
-        return None
-    for actor in live:
-        if actor.private is not None and not actor.waits and not world.is_ended(actor.private):
-            return actor
-    return None
-
-
-def _is_permanent(actor: Actor, call: Call) -> bool:
-    if call.name != "readlink":
-        return False
-    name, at = call.args
-    return isinstance(at, int) and name in actor.fs.handles[at].entries
-
-
-def _is_unnoticed(actor: Actor, call: Call) -> bool:
-    if call.name not in ("touch", "sync", "mtime_ns") or actor.world.rules.is_timed:
-        return False
-    place = call.args[0]
-    return isinstance(place, int) or _LOCATION.fullmatch(str(place)) is not None
-
-
-def _is_mirrored(world: World, actor: Actor, alike: tuple[str, ...]) -> bool:
-    if actor.has_marked or actor.name not in alike or _call(actor).name != "symlink":
-        return False
-    before = alike[: alike.index(actor.name)]
-    return any(not world.actors[name].is_dead and not world.actors[name].has_marked for name in before)
-
-
-def _faults(actor: Actor, budget: Budget) -> Iterator[Choice]:
-    """Yield what may happen to an actor's next call."""
-    call, name = _call(actor), actor.name
-    if budget.crashes and call.changes and not actor.rushes:
-        yield Choice(name, Fault.CRASH)
-    if budget.lost_replies and call.resent is not None:
-        yield Choice(name, Fault.LOST_REPLY)
-    if budget.no_answers and _is_decision(actor, call):
-        for fault in _UNANSWERED if call.name == "symlink" else (Fault.NO_ANSWER,):
-            yield Choice(name, fault)
-    if budget.lies and actor.fs.may_lie(call):
-        yield Choice(name, Fault.LIE)
-    if budget.hidden:
-        for hidden in actor.fs.may_hide(call):
-            yield Choice(name, Fault.HIDE, hidden)
-
-
-def _is_decision(actor: Actor, call: Call) -> bool:
-    """Tell whether an end is put, or read back after that went unanswered."""
-    if call.name == "symlink":
-        return str(call.args[0]).startswith(actor.world.rules.errors_at)
-    return call.name == "readlink" and actor.was_refused and str(call.args[0]).startswith("ended.")
-
-
-def _call(actor: Actor) -> Call:
-    assert actor.call is not None, "a live actor stands before a call"
-    return actor.call

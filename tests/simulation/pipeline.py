@@ -29,12 +29,14 @@ from stages.engine.store import Terms as StoreTerms
 from stages.engine.sweeper import Sweeper
 from stages.engine.vigil import Limits
 from tests.invariants import Expectation, Observation, Stage, observe, violations
-from tests.simulation.client import Cache, SimulatedFileSystem
+from tests.simulation.beliefs import Cache
+from tests.simulation.client import SimulatedFileSystem
 from tests.simulation.disk import Disk, Node
 from tests.simulation.memory import summarise_poller, summarise_sweeper
+from tests.simulation.process import SimulatedClock, SimulatedIdentity, Time
 from tests.simulation.script import Part, ScriptedWork
 from tests.simulation.witness import Witness
-from tests.simulation.world import START_SECONDS, Actor, SimulatedClock, SimulatedIdentity, World
+from tests.simulation.world import Actor, World
 
 ROOT: Final = Root("/r")
 STAGE: Final = "phase4"
@@ -232,7 +234,7 @@ class Pipeline:
     def judge(self) -> list[str]:
         """Let a fair poller and a fair sweeper do the rest alone, then say what is broken."""
         world, fs = self.world, SimulatedFileSystem(self.world.disk, cache=self.cache)
-        clock = SimulatedClock(world)
+        clock = SimulatedClock(world.time)
         sweeper = self.make_sweeper(self.make_store(fs, clock, SimulatedIdentity(0xFFFF)), final=True)
         poller = self.make_poller(self.make_store(fs, clock, SimulatedIdentity(0xFFFE)), random.Random(0))
         for _ in range(DRAIN_ROUNDS):
@@ -243,7 +245,7 @@ class Pipeline:
             sweeper.sweep(full=True)
             if not self._is_anything_left():
                 break
-            world.seconds += DRAIN_SECONDS
+            world.time.seconds += DRAIN_SECONDS
         events = tuple(self._witness.events)
         found = observe(SimulatedFileSystem(world.disk), ROOT.path, ("PHASE_4", "PHASE_5"), events)
         return violations(found, self.expectation()) + self._disturbed(found)
@@ -295,7 +297,7 @@ def _terms(lease: Lease) -> Terms:
 
 @cache
 def _empty_root() -> Node:
-    disk = Disk(lambda: int(START_SECONDS * 1e9))
+    disk = Disk(Time(ticking=False).ns)
     fs = SimulatedFileSystem(disk)
     for path in (ROOT.path, *ROOT.directories, *READS.directories, *WRITES.directories):
         fs.mkdir(path)

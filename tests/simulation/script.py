@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from stages.engine.fs import FileSystem
@@ -13,6 +14,7 @@ from tests.simulation.client import SimulatedFileSystem
 
 Part = Callable[[FileSystem, Order, Watch], Outcome]
 
+RESULT: Final = "result"
 _LONG_STEPS: Final = 12
 
 
@@ -34,7 +36,7 @@ class ScriptedWork:
 
 def publishes(fs: FileSystem, order: Order, watch: Watch) -> Outcome:
     """Writes its token."""
-    fs.write_new(f"{order.output}/result", order.token.encode())
+    fs.write_new(f"{order.output}/{RESULT}", order.token.encode())
     return PUBLISHED
 
 
@@ -59,6 +61,12 @@ def removes_its_output(fs: FileSystem, order: Order, watch: Watch) -> Outcome:
     """Clears away too much, the output's own directory included, and says that all is well."""
     fs.remove_tree(order.output)
     return PUBLISHED
+
+
+def leaves_a_process_behind(fs: FileSystem, order: Order, watch: Watch) -> Outcome:
+    """Says that all is well, and something that it started cannot be stopped (see `people.straggler`)."""
+    publishes(fs, order, watch)
+    return replace(PUBLISHED, contained=False)
 
 
 def sees_its_input_grow(fs: FileSystem, order: Order, watch: Watch) -> Outcome:

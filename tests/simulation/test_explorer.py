@@ -8,25 +8,28 @@ from collections.abc import Callable
 import pytest
 
 from tests.observation import observe
-from tests.simulation.client import Fault, SimulatedFileSystem
+from tests.simulation.calls import Fault
+from tests.simulation.client import SimulatedFileSystem
 from tests.simulation.explorer import Subject, explore, replay, wander
 from tests.simulation.mutants import designs, stores
 from tests.simulation.mutants.table import ONE, TWO
+from tests.simulation.people import company, operator, person, sends_again
 from tests.simulation.pipeline import ROOT, Engine, Pipeline, Setting
-from tests.simulation.scenarios import CRASH, ONCE, Scenario, cast, operator, sends_again
+from tests.simulation.scenarios import CRASH, ONCE, Scenario
+from tests.simulation.schedule import Budget, Choice, parse_schedule, schedule_text
 from tests.simulation.script import fails
-from tests.simulation.world import Budget, Choice, World, parse_schedule, schedule_text
+from tests.simulation.world import World
 
 SMALL = (
-    Scenario(name="a crash", cast=cast(), budget=CRASH),
-    Scenario(name="a lost reply", cast=cast(), budget=Budget(lost_replies=1)),
-    Scenario(name="an unanswered commit", cast=cast(), budget=Budget(no_answers=1)),
+    Scenario(name="a crash", actors=company(), budget=CRASH),
+    Scenario(name="a lost reply", actors=company(), budget=Budget(lost_replies=1)),
+    Scenario(name="an unanswered commit", actors=company(), budget=Budget(no_answers=1)),
     Scenario(
         name="quarantine and back",
-        cast=cast(parts=(fails,), O=lambda _: operator),
+        actors=company(parts=(fails,), O=person(operator)),
         setting=Setting(retry=ONCE, may_fail=frozenset({"ds"})),
     ),
-    Scenario(name="a name sent again", cast=cast(N=sends_again), reliable=("N",)),
+    Scenario(name="a name sent again", actors=company(N=sends_again), reliable=("N",)),
 )
 
 
@@ -36,7 +39,7 @@ def ends(scenario: Scenario, *, reduced: bool) -> set[str]:
 
     def build(world: World) -> Callable[[], list[str]]:
         pipeline = Pipeline(world, scenario.setting, Engine())
-        scenario.cast(pipeline)
+        scenario.actors(pipeline)
 
         def judge() -> list[str]:
             broken = pipeline.judge()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from tests.simulation.explorer import Report, Subject, wander
 from tests.simulation.mutants.table import MUTANTS, Mutant
 from tests.simulation.scenarios import SCENARIOS, Scenario
-from tests.simulation.world import Choice, World
+from tests.simulation.schedule import Choice
+from tests.simulation.world import World
 
 SCHEDULES_MAX = 30_000
 SCHEDULES = 500
@@ -38,9 +40,9 @@ def one_after_another(subject: Subject) -> list[str]:
         world.end()
 
 
-def test_every_mutant_is_caught() -> None:
+def test_every_mutant_is_caught(record_property: Callable[[str, object], None]) -> None:
     caught = [mutant.name for mutant in MUTANTS if hunt(mutant).violation is not None]
-    print(f"mutants: {len(caught)}/{len(MUTANTS)}")
+    record_property("mutants", f"{len(caught)}/{len(MUTANTS)}")
     assert [mutant.name for mutant in MUTANTS if mutant.name not in caught] == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.simulation.explorer import explore, wander
@@ -47,9 +49,9 @@ def test_no_order_breaks_anything(scenario: Scenario) -> None:
 @pytest.mark.verify
 @pytest.mark.timeout(7200)
 @each_exhaustive
-def test_no_order_at_all_breaks_anything(scenario: Scenario) -> None:
+def test_no_order_at_all_breaks_anything(scenario: Scenario, record_property: Callable[[str, object], None]) -> None:
     report = explore(scenario.subject())
-    print(f"\n{scenario.name}: {report}")
+    record_property(scenario.name, report)
     assert report.violation is None, str(report.violation)
     assert report.is_exhausted
 
@@ -57,7 +59,9 @@ def test_no_order_at_all_breaks_anything(scenario: Scenario) -> None:
 @pytest.mark.verify
 @pytest.mark.timeout(7200)
 @each
-def test_very_many_orders_drawn_by_a_seed_break_nothing(scenario: Scenario) -> None:
+def test_very_many_orders_drawn_by_a_seed_break_nothing(
+    scenario: Scenario, record_property: Callable[[str, object], None]
+) -> None:
     report = wander(scenario.subject(), seed=SEED + 1, schedules=VERIFIED_SCHEDULES)
-    print(f"\n{scenario.name}: {report}")
+    record_property(scenario.name, report)
     assert report.violation is None, str(report.violation)

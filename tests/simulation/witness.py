@@ -41,7 +41,7 @@ class Witness:
     def _is_durable(self, tree: Node) -> bool:
         """Whether the output and the decision to publish it would survive a loss of power."""
         whole = all(node.synced and not node.unsynced for _, node in walk(tree)) and not tree.unsynced
-        decided = self._world.register_of(manifest_token(tree), "ended")
+        decided = self._world.attempts.end_of(manifest_token(tree))
         return whole and decided is not None and decided.name not in (decided.parent or decided).unsynced
 
     def _consume(self, node: Node) -> None:

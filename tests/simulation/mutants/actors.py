@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from random import Random
 
 from stages.engine import archive, names, reruns
@@ -27,7 +28,7 @@ from stages.engine.store import Claim, Store
 from stages.engine.sweeper import Sweeper
 from stages.engine.vigil import Limits, Vigil
 from stages.engine.work.order import Work
-from stages.engine.work.outcome import Stop
+from stages.engine.work.outcome import Outcome, Stop
 
 
 class Publishing(Poller):
@@ -49,6 +50,13 @@ class LooksNotForItsOutput(Publication):
     def judge(self, claim: Claim, log: AttemptLog) -> Verdict:
         verdict = super().judge(claim, log)
         return PUBLISH if verdict.why.startswith("it vanished") else verdict
+
+
+class PublishesWhatIsStillWritten(Publication):
+    """COMPLETE 1: first every descendant is stopped."""
+
+    def _weigh(self, outcome: Outcome, claim: Claim) -> Verdict:
+        return super()._weigh(replace(outcome, contained=True), claim)
 
 
 class ProcessesNothing(Publication):
@@ -82,6 +90,10 @@ class GoesOnWhenRevoked(Vigil):
 
 class Negligent(Publishing):
     publication = LooksNotForItsOutput
+
+
+class Hasty(Publishing):
+    publication = PublishesWhatIsStillWritten
 
 
 class Unasking(Publishing):

@@ -28,6 +28,13 @@ class TakesItsOwnForAnothers(Registers):
         return value
 
 
+class WaitsForNoMarker(Store):
+    """ARRIVE b: a dataset counts once its ready marker is there."""
+
+    def _is_ready(self, path: str) -> bool:
+        return True
+
+
 class TakesAnErrorForAFence(Store):
     """COMPLETE 3: an error at the commit is no answer."""
 

@@ -12,36 +12,41 @@ from typing import Final
 
 from stages.engine.durability import Durability
 from stages.engine.policy import Cause
-from tests.simulation.client import Lies
+from tests.simulation.beliefs import Lies
 from tests.simulation.mutants import actors, designs, doors, stores
 from tests.simulation.mutants.doors import SyncsNot, door
+from tests.simulation.people import adds_late, company, sends_again
 from tests.simulation.pipeline import Engine, Setting
-from tests.simulation.scenarios import CRASH, Scenario, adds_late, cast, named, sends_again
+from tests.simulation.rules import Rules
+from tests.simulation.scenarios import CRASH, Scenario, named
+from tests.simulation.schedule import Budget
 from tests.simulation.script import works_until_revoked
-from tests.simulation.world import Budget, Rules
 
 UNSYNCED: Final = Setting(durability=Durability.NONE)  # of a design that syncs nothing, that is not what is asked
 
-ONE: Final = Scenario(name="a poller and a sweeper", cast=cast(), setting=UNSYNCED)
-TWO: Final = Scenario(name="two pollers and a sweeper", cast=cast(2, 1), setting=UNSYNCED)
+ONE: Final = Scenario(name="a poller and a sweeper", actors=company(), setting=UNSYNCED)
+TWO: Final = Scenario(name="two pollers and a sweeper", actors=company(2, 1), setting=UNSYNCED)
 SPLIT: Final = dataclasses.replace(named("parents looked up before"), setting=UNSYNCED, budget=Budget())
 LYING: Final = Scenario(
-    name="several lies of the cache", cast=cast(sweeps=2), rules=Rules(lies=Lies.ANY), budget=Budget(lies=4, crashes=1)
+    name="several lies of the cache",
+    actors=company(sweeps=2),
+    rules=Rules(lies=Lies.ANY),
+    budget=Budget(lies=4, crashes=1),
 )
 REVOKED: Final = Scenario(
     name="revoked at work",
-    cast=cast(parts=(works_until_revoked,)),
+    actors=company(parts=(works_until_revoked,)),
     rules=Rules(ticking=True, reduced=False, reading_seconds=25.0),
 )
 ADDED_UNSEEN: Final = Scenario(
     name="a lie about a dataset that was added",
-    cast=cast(1, 1, turns=2, A=adds_late),
+    actors=company(1, 1, turns=2, A=adds_late),
     setting=Setting(datasets=()),
     rules=Rules(lies=Lies.ANY),
     budget=Budget(lies=2),
     reliable=("A",),
 )
-SENT_AGAIN: Final = Scenario(name="sent again", cast=cast(2, 1, turns=2, N=sends_again), reliable=("N",))
+SENT_AGAIN: Final = Scenario(name="sent again", actors=company(2, 1, turns=2, N=sends_again), reliable=("N",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,14 @@ class Mutant:
     engine: Engine
     seed: int = 1
     right_alone: bool = True
+
+
+def _mutant(
+    name: str, rule: str, breaks: str, scenario: Scenario, engine: Engine, *, seed: int = 1, right_alone: bool = True
+) -> Mutant:
+    return Mutant(
+        name=name, rule=rule, breaks=breaks, scenario=scenario, engine=engine, seed=seed, right_alone=right_alone
+    )
 
 
 def _is_handle(place: str | int) -> bool:
@@ -79,322 +92,233 @@ def _charging(cause: Cause, as_what: Cause) -> Engine:
 
 MUTANTS: Final = (
     # ---- PROTOCOL 8
-    Mutant(name="N1", rule="claims are stolen by age", breaks="I3", scenario=TWO, engine=designs.N1),
-    Mutant(
-        name="N2",
-        rule="a claim that was found dead is unlinked",
-        breaks="I2",
-        scenario=named("two sweepers and a dead owner"),
-        engine=designs.N2,
-    ),
-    Mutant(name="N3", rule="fencing by moving the parent", breaks="I", scenario=SPLIT, engine=designs.N3),
-    Mutant(name="N4", rule="a decision is created, then written", breaks="I", scenario=ONE, engine=designs.N4),
-    Mutant(name="N5", rule="inference from absence", breaks="I7", scenario=ONE, engine=designs.N5),
-    Mutant(name="N6", rule="is there a newer claim? then rename", breaks="I", scenario=ONE, engine=designs.N6),
-    Mutant(name="N7", rule="registers by path", breaks="I7", scenario=SENT_AGAIN, engine=designs.N7, seed=5),
+    _mutant("N1", "claims are stolen by age", "I3", TWO, designs.N1),
+    _mutant("N2", "a claim that was found dead is unlinked", "I2", named("two sweepers and a dead owner"), designs.N2),
+    _mutant("N3", "fencing by moving the parent", "I", SPLIT, designs.N3),
+    _mutant("N4", "a decision is created, then written", "I", ONE, designs.N4),
+    _mutant("N5", "inference from absence", "I7", ONE, designs.N5),
+    _mutant("N6", "is there a newer claim? then rename", "I", ONE, designs.N6),
+    _mutant("N7", "registers by path", "I7", SENT_AGAIN, designs.N7, seed=5),
     # ---- ARRIVE
-    Mutant(
-        name="input is listed once",
-        rule="ARRIVE",
-        breaks="I3",
-        scenario=named("the input grows at work"),
-        engine=Engine(door=door(doors.ListsOnce)),
+    _mutant(
+        "input is listed once",
+        "ARRIVE",
+        "I3",
+        named("the input grows at work"),
+        Engine(door=door(doors.ListsOnce)),
         right_alone=False,
     ),
-    Mutant(
-        name="an empty dataset is processed",
-        rule="ARRIVE",
-        breaks="I3",
-        scenario=named("made first, filled later"),
-        engine=Engine(poller=actors.Unasking),
+    _mutant(
+        "the ready marker is not waited for",
+        "ARRIVE",
+        "I3",
+        named("copied in place, with a ready marker"),
+        _store(stores.WaitsForNoMarker),
+    ),
+    _mutant(
+        "an empty dataset is processed",
+        "ARRIVE",
+        "I3",
+        named("made first, filled later"),
+        Engine(poller=actors.Unasking),
     ),
     # ---- CLAIM
-    Mutant(
-        name="the claim is not read back",
-        rule="CLAIM 2",
-        breaks="I",
-        scenario=SENT_AGAIN,
-        engine=Engine(door=door(doors.BelievesItsClaim)),
+    _mutant("the claim is not read back", "CLAIM 2", "I", SENT_AGAIN, Engine(door=door(doors.BelievesItsClaim))),
+    _mutant(
+        "EEXIST is a loss",
+        "CLAIM 2",
+        "I",
+        named("lost reply, and nobody dies"),
+        Engine(registers=stores.TakesItsOwnForAnothers),
     ),
-    Mutant(
-        name="EEXIST is a loss",
-        rule="CLAIM 2",
-        breaks="I",
-        scenario=named("lost reply, and nobody dies"),
-        engine=Engine(registers=stores.TakesItsOwnForAnothers),
-    ),
-    Mutant(
-        name="the handle is opened anew",
-        rule="CLAIM 4",
-        breaks="I",
-        scenario=SENT_AGAIN,
-        engine=_store(stores.OpensAnew),
-    ),
+    _mutant("the handle is opened anew", "CLAIM 4", "I", SENT_AGAIN, _store(stores.OpensAnew)),
     # ---- BEAT
-    Mutant(
-        name="no beat while hashing",
-        rule="BEAT",
-        breaks="I5",
-        scenario=named("long hashing"),
-        engine=Engine(poller=actors.Silent),
-    ),
-    Mutant(
-        name="no beat at work",
-        rule="BEAT",
-        breaks="I5",
-        scenario=named("long work"),
-        engine=Engine(poller=actors.SilentAtWork),
-    ),
-    Mutant(
-        name="goes on when revoked",
-        rule="BEAT",
-        breaks="P0",
-        scenario=REVOKED,
-        engine=Engine(poller=actors.Stubborn),
-    ),
+    _mutant("no beat while hashing", "BEAT", "I5", named("long hashing"), Engine(poller=actors.Silent)),
+    _mutant("no beat at work", "BEAT", "I5", named("long work"), Engine(poller=actors.SilentAtWork)),
+    _mutant("goes on when revoked", "BEAT", "P0", REVOKED, Engine(poller=actors.Stubborn)),
     # ---- COMPLETE
-    Mutant(
-        name="the output is not synced",
-        rule="COMPLETE 2",
-        breaks="I3",
-        scenario=named("the output stays"),
-        engine=Engine(door=door(lambda inner: SyncsNot(inner, _is_private))),
+    _mutant(
+        "publishes what is still written",
+        "COMPLETE 1",
+        "I4",
+        named("a process is left behind"),
+        Engine(poller=actors.Hasty),
         right_alone=False,
     ),
-    Mutant(
-        name="the decision is not synced",
-        rule="COMPLETE 4a",
-        breaks="I3",
-        scenario=named("the output stays"),
-        engine=Engine(door=door(lambda inner: SyncsNot(inner, _is_handle))),
+    _mutant(
+        "the output is not synced",
+        "COMPLETE 2",
+        "I3",
+        named("the output stays"),
+        Engine(door=door(lambda inner: SyncsNot(inner, _is_private))),
         right_alone=False,
     ),
-    Mutant(
-        name="the destination is not synced",
-        rule="COMPLETE 4d",
-        breaks="I3",
-        scenario=named("the output stays"),
-        engine=Engine(door=door(lambda inner: SyncsNot(inner, _is_destination))),
+    _mutant(
+        "the decision is not synced",
+        "COMPLETE 4a",
+        "I3",
+        named("the output stays"),
+        Engine(door=door(lambda inner: SyncsNot(inner, _is_handle))),
         right_alone=False,
     ),
-    Mutant(
-        name="nobody looks whether the output is there",
-        rule="COMPLETE 2",
-        breaks="I7",
-        scenario=named("the author removes the output"),
-        engine=Engine(poller=actors.Negligent),
+    _mutant(
+        "the destination is not synced",
+        "COMPLETE 4d",
+        "I3",
+        named("the output stays"),
+        Engine(door=door(lambda inner: SyncsNot(inner, _is_destination))),
         right_alone=False,
     ),
-    Mutant(
-        name="an error is taken for a fence",
-        rule="COMPLETE 3",
-        breaks="I",
-        scenario=named("error at the commit"),
-        engine=_store(stores.TakesAnErrorForAFence),
-    ),
-    Mutant(
-        name="no answer is taken for a fence",
-        rule="COMPLETE 3",
-        breaks="I",
-        scenario=named("error at the commit"),
-        engine=_store(stores.TakesNothingForAFence),
-    ),
-    Mutant(name="is not fenced", rule="COMPLETE 3", breaks="I", scenario=ONE, engine=_store(stores.IsNotFenced)),
-    Mutant(
-        name="one look is a proof",
-        rule="COMPLETE 4b",
-        breaks="I7",
-        scenario=LYING,
-        engine=Engine(settlement=stores.TakesOneLookForAProof),
-    ),
-    Mutant(
-        name="the server is not asked",
-        rule="COMPLETE 4b",
-        breaks="I7",
-        scenario=LYING,
-        engine=Engine(settlement=stores.AsksNotTheServer),
-        seed=2,
-    ),
-    Mutant(
-        name="two looks are a proof",
-        rule="COMPLETE 4c",
-        breaks="I7",
-        scenario=LYING,
-        engine=Engine(settlement=stores.TakesTwoLooksForAProof),
-    ),
-    Mutant(
-        name="removes with all below",
-        rule="COMPLETE 4c",
-        breaks="I7",
-        scenario=LYING,
-        engine=Engine(settlement=stores.RemovesWithAllBelow),
-    ),
-    Mutant(
-        name="archives first",
-        rule="COMPLETE 4d",
-        breaks="I7",
-        scenario=dataclasses.replace(ONE, budget=CRASH),
-        engine=Engine(settlement=stores.ArchivesFirst),
+    _mutant(
+        "nobody looks whether the output is there",
+        "COMPLETE 2",
+        "I7",
+        named("the author removes the output"),
+        Engine(poller=actors.Negligent),
         right_alone=False,
     ),
-    Mutant(
-        name="archives what is blocked",
-        rule="COMPLETE 4",
-        breaks="I7",
-        scenario=named("something in the way"),
-        engine=Engine(settlement=stores.ArchivesWhatIsBlocked),
+    _mutant(
+        "an error is taken for a fence",
+        "COMPLETE 3",
+        "I",
+        named("error at the commit"),
+        _store(stores.TakesAnErrorForAFence),
+    ),
+    _mutant(
+        "no answer is taken for a fence",
+        "COMPLETE 3",
+        "I",
+        named("error at the commit"),
+        _store(stores.TakesNothingForAFence),
+    ),
+    _mutant("is not fenced", "COMPLETE 3", "I", ONE, _store(stores.IsNotFenced)),
+    _mutant("one look is a proof", "COMPLETE 4b", "I7", LYING, Engine(settlement=stores.TakesOneLookForAProof)),
+    _mutant("the server is not asked", "COMPLETE 4b", "I7", LYING, Engine(settlement=stores.AsksNotTheServer), seed=2),
+    _mutant("two looks are a proof", "COMPLETE 4c", "I7", LYING, Engine(settlement=stores.TakesTwoLooksForAProof)),
+    _mutant("removes with all below", "COMPLETE 4c", "I7", LYING, Engine(settlement=stores.RemovesWithAllBelow)),
+    _mutant(
+        "archives first",
+        "COMPLETE 4d",
+        "I7",
+        dataclasses.replace(ONE, budget=CRASH),
+        Engine(settlement=stores.ArchivesFirst),
+        right_alone=False,
+    ),
+    _mutant(
+        "archives what is blocked",
+        "COMPLETE 4",
+        "I7",
+        named("something in the way"),
+        Engine(settlement=stores.ArchivesWhatIsBlocked),
         right_alone=False,
     ),
     # ---- FAIL, RELEASE, LOST, SETTLE
-    Mutant(
-        name="settles what it wanted",
-        rule="SETTLE",
-        breaks="I",
-        scenario=ONE,
-        engine=_store(stores.SettlesWhatItWanted),
-    ),
-    Mutant(name="cleans up first", rule="FAIL", breaks="I", scenario=ONE, engine=_store(stores.CleansUpFirst)),
-    Mutant(
-        name="failures do not add up",
-        rule="FAIL",
-        breaks="I6",
-        scenario=named("failures up to quarantine"),
-        engine=_store(stores.ForgetsFailures),
+    _mutant("settles what it wanted", "SETTLE", "I", ONE, _store(stores.SettlesWhatItWanted)),
+    _mutant("cleans up first", "FAIL", "I", ONE, _store(stores.CleansUpFirst)),
+    _mutant(
+        "failures do not add up",
+        "FAIL",
+        "I6",
+        named("failures up to quarantine"),
+        _store(stores.ForgetsFailures),
         right_alone=False,
     ),
-    Mutant(
-        name="a release is counted",
-        rule="RELEASE",
-        breaks="I6",
-        scenario=named("release"),
-        engine=_charging(Cause.RELEASED, Cause.FAILED),
+    _mutant(
+        "a release is counted",
+        "RELEASE",
+        "I6",
+        named("release"),
+        _charging(Cause.RELEASED, Cause.FAILED),
         right_alone=False,
     ),
-    Mutant(
-        name="TryLater is counted",
-        rule="RELEASE",
-        breaks="I6",
-        scenario=named("later"),
-        engine=_charging(Cause.LATER, Cause.FAILED),
-        right_alone=False,
+    _mutant(
+        "TryLater is counted", "RELEASE", "I6", named("later"), _charging(Cause.LATER, Cause.FAILED), right_alone=False
     ),
-    Mutant(
-        name="a lost owner is a failure",
-        rule="LOST",
-        breaks="I6",
-        scenario=named("lost owners are no failures"),
-        engine=_charging(Cause.LOST, Cause.FAILED),
+    _mutant(
+        "a lost owner is a failure",
+        "LOST",
+        "I6",
+        named("lost owners are no failures"),
+        _charging(Cause.LOST, Cause.FAILED),
     ),
-    Mutant(
-        name="the cluster's faults are counted",
-        rule="LOST",
-        breaks="I6",
-        scenario=named("the cluster's faults count nowhere"),
-        engine=_charging(Cause.CLUSTER, Cause.FAILED),
+    _mutant(
+        "the cluster's faults are counted",
+        "LOST",
+        "I6",
+        named("the cluster's faults count nowhere"),
+        _charging(Cause.CLUSTER, Cause.FAILED),
     ),
-    Mutant(
-        name="lost owners are not bounded",
-        rule="LOST",
-        breaks="I6",
-        scenario=named("owners that always die"),
-        engine=_charging(Cause.LOST, Cause.CLUSTER),
+    _mutant(
+        "lost owners are not bounded",
+        "LOST",
+        "I6",
+        named("owners that always die"),
+        _charging(Cause.LOST, Cause.CLUSTER),
         right_alone=False,
     ),
     # ---- SWEEP, STALE
-    Mutant(
-        name="looks at no register",
-        rule="SWEEP",
-        breaks="I",
-        scenario=named("two sweepers and a dead owner"),
-        engine=Engine(sweeper=actors.Unguarded),
+    _mutant(
+        "looks at no register", "SWEEP", "I", named("two sweepers and a dead owner"), Engine(sweeper=actors.Unguarded)
     ),
-    Mutant(
-        name="looks at no token",
-        rule="SWEEP",
-        breaks="I",
-        scenario=SENT_AGAIN,
-        engine=Engine(sweeper=actors.Mistaking),
-    ),
-    Mutant(
-        name="removes the unknown",
-        rule="SWEEP",
-        breaks="I7",
-        scenario=ADDED_UNSEEN,
-        engine=Engine(sweeper=actors.Tidy),
-    ),
-    Mutant(
-        name="a request is bound to nothing",
-        rule="SWEEP",
-        breaks="I6",
-        scenario=named("retry mark on a dataset that always fails"),
-        engine=Engine(sweeper=actors.Unbinding),
+    _mutant("looks at no token", "SWEEP", "I", SENT_AGAIN, Engine(sweeper=actors.Mistaking)),
+    _mutant("removes the unknown", "SWEEP", "I7", ADDED_UNSEEN, Engine(sweeper=actors.Tidy)),
+    _mutant(
+        "a request is bound to nothing",
+        "SWEEP",
+        "I6",
+        named("retry mark on a dataset that always fails"),
+        Engine(sweeper=actors.Unbinding),
         right_alone=False,
     ),
-    Mutant(
-        name="a request grants nothing",
-        rule="SWEEP",
-        breaks="I6",
-        scenario=named("retry mark in quarantine"),
-        engine=Engine(sweeper=actors.Stingy),
+    _mutant(
+        "a request grants nothing",
+        "SWEEP",
+        "I6",
+        named("retry mark in quarantine"),
+        Engine(sweeper=actors.Stingy),
         right_alone=False,
     ),
-    Mutant(
-        name="looks once",
-        rule="STALE",
-        breaks="I5",
-        scenario=named("the server is down for longer than a lease"),
-        engine=Engine(owners=actors.LooksOnce),
+    _mutant(
+        "looks once",
+        "STALE",
+        "I5",
+        named("the server is down for longer than a lease"),
+        Engine(owners=actors.LooksOnce),
     ),
-    Mutant(
-        name="compares clocks",
-        rule="STALE",
-        breaks="I5",
-        scenario=named("clocks that differ by an hour"),
-        engine=Engine(owners=actors.ComparesClocks),
+    _mutant(
+        "compares clocks", "STALE", "I5", named("clocks that differ by an hour"), Engine(owners=actors.ComparesClocks)
     ),
-    Mutant(
-        name="dates a look too early",
-        rule="STALE",
-        breaks="I5",
-        scenario=named("long hashing"),
-        engine=Engine(owners=actors.DatesTooEarly),
-    ),
+    _mutant("dates a look too early", "STALE", "I5", named("long hashing"), Engine(owners=actors.DatesTooEarly)),
     # ---- RERUN, BELL, ERRORS
-    Mutant(
-        name="a generation is not allotted",
-        rule="RERUN",
-        breaks="I5",
-        scenario=named("rerun, and the next generation's name is given out"),
-        engine=Engine(rerun=actors.allots_nothing),
+    _mutant(
+        "a generation is not allotted",
+        "RERUN",
+        "I5",
+        named("rerun, and the next generation's name is given out"),
+        Engine(rerun=actors.allots_nothing),
         right_alone=False,
     ),
-    Mutant(
-        name="a lost reply is taken for lost",
-        rule="RERUN",
-        breaks="I1",
-        scenario=named("rerun, its reply lost"),
-        engine=Engine(rerun=actors.takes_a_lost_reply_for_lost),
+    _mutant(
+        "a lost reply is taken for lost",
+        "RERUN",
+        "I1",
+        named("rerun, its reply lost"),
+        Engine(rerun=actors.takes_a_lost_reply_for_lost),
     ),
-    Mutant(
-        name="does not ring for an end",
-        rule="BELL",
-        breaks="I5",
-        scenario=named("two changes within a tick"),
-        engine=_store(stores.RingsNot),
-    ),
-    Mutant(
-        name="rings no location",
-        rule="BELL",
-        breaks="I",
-        scenario=named("added within the tick of a listing"),
-        engine=Engine(door=door(doors.RingsNoLocation)),
+    _mutant("does not ring for an end", "BELL", "I5", named("two changes within a tick"), _store(stores.RingsNot)),
+    _mutant(
+        "rings no location",
+        "BELL",
+        "I",
+        named("added within the tick of a listing"),
+        Engine(door=door(doors.RingsNoLocation)),
         right_alone=False,
     ),
-    Mutant(
-        name="an own mkdir's EEXIST is an error",
-        rule="ERRORS",
-        breaks="P0",
-        scenario=named("lost reply, and nobody dies"),
-        engine=_store(stores.FailsOnItsOwnDirectory),
+    _mutant(
+        "an own mkdir's EEXIST is an error",
+        "ERRORS",
+        "P0",
+        named("lost reply, and nobody dies"),
+        _store(stores.FailsOnItsOwnDirectory),
     ),
 )
