@@ -50,6 +50,7 @@ class CommandWork:
         self._environment = dict(os.environb)
         self._oom_before = oom_kills()  # read again after each failure, not before each order
         self._is_ready = False
+        self._executable: str | None = None
         self._process: Process | None = None
 
     def prepare(self, watch: Watch = unwatched) -> None:
@@ -58,8 +59,11 @@ class CommandWork:
             return
         program = self._command[0]
         place = os.path.join(self._stage_directory, program) if "/" in program else program
-        if "{" not in program and shutil.which(place) is None:
-            raise self._cannot_start(f"no such program, or it is not executable: {program}")
+        if "{" not in program:
+            found = shutil.which(place)
+            if found is None:
+                raise self._cannot_start(f"no such program, or it is not executable: {program}")
+            self._executable = found if os.path.isabs(found) else None  # else every start walks PATH once more
         guard = self._guard.start()
         if guard is not None:
             self._descendants.spare(guard)
@@ -106,6 +110,7 @@ class CommandWork:
                 render_command(self._command, order),
                 cwd=self._stage_directory,
                 output=output.writer,
+                executable=self._executable,
                 environment={**self._environment, **environment(order, self._stage_directory)},
             )
         except OSError as error:

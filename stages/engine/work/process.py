@@ -10,7 +10,7 @@ from contextlib import suppress
 
 
 class Process:
-    """Started on construction, with /dev/null as its standard input.
+    """Started on construction, with /dev/null as its standard input; `executable` stands for a search of PATH.
 
     `pidfd` is readable once it is over; None where the kernel has no such thing (before Linux 5.3), then ask `code` now
     and then. Raises OSError when it cannot be started.
@@ -22,11 +22,13 @@ class Process:
         *,
         cwd: str,
         output: int,
+        executable: str | None = None,
         environment: Mapping[bytes, bytes] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
         self._popen = subprocess.Popen(
             arguments,
+            executable=executable,
             cwd=cwd,
             env=environment,
             pass_fds=pass_fds,
