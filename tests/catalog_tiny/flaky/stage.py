@@ -11,7 +11,7 @@ def process(attempt: Attempt) -> None:
     """Copy; every 5th dataset fails in its first attempt, every 25th in its second one too."""
     number = crc32(attempt.dataset.encode())
     (attempt.output / "half").write_text("written before it failed")
-    if number % 5 ** attempt.number == 0 and attempt.number <= 2:
+    if number % 5**attempt.number == 0 and attempt.number <= 2:
         raise RuntimeError(f"attempt {attempt.number} fails")
     (attempt.output / "half").unlink()
     for path in attempt.files:
