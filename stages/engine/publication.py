@@ -77,7 +77,8 @@ class Publication:
         except tree.OutputError as error:
             return Verdict(cause=Cause.FAILED, why=str(error), signature=error.what)
         except FileNotFoundError as error:
-            return Verdict(cause=Cause.FAILED, why=f"it vanished while it was at work: {error.filename}")
+            vanished = Verdict(cause=Cause.FAILED, why=f"it vanished while it was at work: {error.filename}")
+            return self._moved(claim) or vanished
         except OSError as error:
             if error.errno in STORAGE_ERRORS:
                 return storage_verdict(error.strerror or str(error))
@@ -147,6 +148,19 @@ class Publication:
         except OSError as error:
             if error.errno in STORAGE_ERRORS:
                 return storage_verdict(error.strerror or str(error))
+        return None
+
+    def _moved(self, claim: Claim) -> Verdict | None:
+        """A dataset that was moved away under the author's hands is not to blame for what came of it.
+
+        Moves are made by path: whoever carries out an earlier quarantine may be late, and a person may `mv`.
+        """
+        try:
+            self._fs.close(self._fs.opendir(claim.input))
+        except FileNotFoundError:
+            return Verdict(cause=Cause.RELEASED, why="released: the dataset was moved while it was at work")
+        except OSError:
+            return None
         return None
 
     def _stopped(self, stop: Stop) -> Verdict:

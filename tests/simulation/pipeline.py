@@ -77,6 +77,7 @@ class Setting:
     `consumed`: the next stage takes every output at once. `lease` None: owners are taken for dead at any
     time; with `dead_owner`, only the one that died before. `rest` is what authors do when all that was
     scripted is over. `may_fail`, `must_fail`: the datasets that may or must end in quarantine.
+    `failures`: as often as that authors fail, and so at most that is counted, None for any number.
     `undisturbed`: nobody's attempt is ended by somebody else while its owner lives. `one_client`: all
     are processes of one client. `occupied`: something stands at the destination. `second_given_out`:
     the next stage has rerun what was published before under that name, and has it still.
@@ -95,6 +96,7 @@ class Setting:
     second_given_out: bool = False
     may_fail: frozenset[str] = frozenset()
     must_fail: frozenset[str] = frozenset()
+    failures: int | None = None
     undisturbed: bool = False
 
 
@@ -248,7 +250,19 @@ class Pipeline:
             world.time.seconds += DRAIN_SECONDS
         events = tuple(self._witness.events)
         found = observe(SimulatedFileSystem(world.disk), ROOT.path, ("PHASE_4", "PHASE_5"), events)
-        return violations(found, self.expectation()) + self._disturbed(found)
+        return violations(found, self.expectation()) + self._disturbed(found) + self._overcharged(found)
+
+    def _overcharged(self, found: Observation) -> list[str]:
+        """Count the failures that were charged, those before an operator's pardon too."""
+        if self.setting.failures is None:
+            return []
+        lines: list[str] = []
+        for dataset in found.datasets:
+            values = [value for name, value in dataset.registers.items() if name.startswith("ended.")]
+            why = [value for value in values if "failed: " in value or value.endswith(":boom")]
+            if len(why) > self.setting.failures:
+                lines.append(f"I6 {dataset.path}: more failures are charged than there were: {why}")
+        return lines
 
     def _disturbed(self, found: Observation) -> list[str]:
         first = 2 if self.setting.dead_owner else 1

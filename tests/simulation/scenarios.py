@@ -159,6 +159,12 @@ SCENARIOS: Final = (
         setting=Setting(retry=ONCE, may_fail=DS),
     ),
     Scenario(
+        name="a quarantine that is carried out late",
+        actors=company(2, 2, turns=2, sweeps=2, parts=(fails,), O=person(operator)),
+        setting=Setting(retry=ONCE, may_fail=DS, failures=1),
+        exhaustive=False,
+    ),
+    Scenario(
         name="retry mark on a dataset that always fails",
         actors=company(turns=2, sweeps=2, parts=(fails, fails), O=person(operator)),
         setting=Setting(retry=ONCE, rest=fails, must_fail=DS),

@@ -243,6 +243,18 @@ def test_an_output_that_vanished_is_a_failure(yard: Yard) -> None:
     assert judge(yard, writing(lambda out: out.rmdir())).cause is Cause.FAILED
 
 
+@pytest.mark.parametrize("kind", [OutcomeKind.FAIL, OutcomeKind.REJECT, OutcomeKind.PUBLISH])
+def test_a_dataset_that_was_moved_while_it_was_at_work_is_not_to_blame(yard: Yard, kind: OutcomeKind) -> None:
+    yard.add("ds1")
+
+    def deed(order: Order, watch: Watch, log: Log) -> Outcome:
+        Path(order.input).rename(yard.a / "_failed" / "ds1")  # an earlier quarantine, carried out late
+        return Outcome(kind=kind, why="no text in it")
+
+    verdict = judge(yard, deed)
+    assert (verdict.cause, verdict.why) == (Cause.RELEASED, "released: the dataset was moved while it was at work")
+
+
 def test_processes_that_could_not_be_stopped_publish_nothing(yard: Yard) -> None:
     yard.add("ds1")
     escaped = Outcome(kind=OutcomeKind.PUBLISH, why="done", contained=False)

@@ -59,6 +59,13 @@ class PublishesWhatIsStillWritten(Publication):
         return super()._weigh(replace(outcome, contained=True), claim)
 
 
+class BlamesWhatWasMoved(Publication):
+    """FAIL: a dataset that was moved away meanwhile is not to blame."""
+
+    def _moved(self, claim: Claim) -> Verdict | None:
+        return None
+
+
 class ProcessesNothing(Publication):
     """ARRIVE: an empty dataset is given back."""
 
@@ -94,6 +101,10 @@ class Negligent(Publishing):
 
 class Hasty(Publishing):
     publication = PublishesWhatIsStillWritten
+
+
+class Blaming(Publishing):
+    publication = BlamesWhatWasMoved
 
 
 class Unasking(Publishing):

@@ -256,6 +256,13 @@ MUTANTS: Final = (
         _charging(Cause.LOST, Cause.CLUSTER),
         right_alone=False,
     ),
+    _mutant(
+        "what was moved is blamed",
+        "FAIL",
+        "I6",
+        named("a quarantine that is carried out late"),
+        Engine(poller=actors.Blaming),
+    ),
     # ---- SWEEP, STALE
     _mutant(
         "looks at no register", "SWEEP", "I", named("two sweepers and a dead owner"), Engine(sweeper=actors.Unguarded)
