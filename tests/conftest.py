@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+from loguru import logger
 
 # Examples are new each time; a failure prints the line that replays it, and nothing is kept beside the sources.
 settings.register_profile("phaseline", database=None, deadline=None, print_blob=True)
 settings.load_profile("phaseline")
+
+
+@pytest.fixture(autouse=True)
+def no_log_handlers() -> Iterator[None]:
+    """A command that a test calls sends its log to the stderr of then, which pytest has closed by the next one."""
+    logger.remove()
+    yield
+    logger.remove()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 from stages.engine.work.descendants import children, read
 
 _STATM_SIZE, _STATM_DATA = 0, 5
+_THREAD_END_SECONDS = 0.05  # join() returns a moment before the kernel has done away with the thread
+_THREAD_LOOK_SECONDS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,19 @@ class Leftovers:
             return f"it cannot be inspected ({error.strerror})"
 
     def _processes(self) -> str | None:
-        threads = _threads(self._pid)
+        threads = self._threads_left()
         if threads > self._threads_max:
             return f"{threads - self._threads_max} more threads than after setup(): start pools of threads there"
         if children(self._pid, is_threaded=threads > 1):
             return "processes of its own: wait for them before returning"
         return None
+
+    def _threads_left(self) -> int:
+        threads, deadline = _threads(self._pid), time.monotonic() + _THREAD_END_SECONDS
+        while threads > self._threads_max and time.monotonic() < deadline:
+            time.sleep(_THREAD_LOOK_SECONDS)
+            threads = _threads(self._pid)
+        return threads
 
     def _open(self, paths: tuple[str, ...], output: str) -> str | None:
         if _is_below(os.readlink(f"/proc/{self._pid}/cwd"), paths):
