@@ -47,10 +47,9 @@ bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'
 	@$(bin)/python -m benchmarks
 
-lock: setup ## choose all versions anew (all.txt), and take what is for set-up and for a compute node from it
+lock: setup ## choose all versions anew (all.txt), and take what is for a compute node from it
 	@echo '== locks'
 	@$(call compile,all,) --upgrade --all-extras --group dev
-	@$(call compile,setup,all) --extra example --group dev
 	@$(call compile,base,all)
 
 clean: ## remove what setup, tests and tools have made (no data root)

@@ -52,8 +52,8 @@ def declared() -> list[Requirement]:
     return [Requirement(line) for lines in cast("list[list[str]]", lists) for line in lines]
 
 
-def test_there_is_a_lock_for_everything_for_setup_and_for_a_compute_node() -> None:
-    assert [lock.name for lock in LOCKS] == ["all.txt", "base.txt", "setup.txt"]
+def test_there_is_a_lock_for_everything_and_for_a_compute_node() -> None:
+    assert [lock.name for lock in LOCKS] == ["all.txt", "base.txt"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)

@@ -1,0 +1,1 @@
+"""The SLURM work pool: a Prefect worker that owns its runs' states, and the transports that carry its jobs."""
