@@ -65,6 +65,11 @@ class Root:
         return f"{self.path}/_jobs"
 
     @property
+    def trigger(self) -> str:
+        """What the trigger says of stages that it leaves alone; made by the first that has something to say."""
+        return f"{self.path}/_trigger"
+
+    @property
     def directories(self) -> tuple[str, ...]:
         """What stands beside the locations."""
         return (self.names, self.sweep, self.jobs)
@@ -80,6 +85,10 @@ class Root:
     def sightings(self, boot_id: str, stage: str) -> str:
         """The sightings of one-shot sweepers of a stage on one boot of one host."""
         return f"{self.sweep}/{boot_id}.{stage}.json"
+
+    def pause(self, stage: str) -> str:
+        """Why and until when a stage is given no pollers."""
+        return f"{self.trigger}/{stage}.json"
 
 
 @dataclass(frozen=True, slots=True)

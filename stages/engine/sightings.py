@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -53,12 +54,14 @@ class BackingOff:
 class Sightings:
     """The memory of the sweepers of one stage on one boot of one host; times are CLOCK_MONOTONIC's.
 
-    `troubles` maps a dataset to what a person should know of it, as of the last full pass.
+    `troubles` maps a dataset to what a person should know of it, as of the last full pass; `reported` holds the
+    datasets that people have been told of, by what they were told.
     """
 
     attempts: dict[str, Sighting] = field(default_factory=dict[str, Sighting])
     backing_off: dict[str, BackingOff] = field(default_factory=dict[str, BackingOff])
     troubles: dict[str, str] = field(default_factory=dict[str, str])
+    reported: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     last_full: float | None = None
     last_bell: float | None = None
 
@@ -99,6 +102,7 @@ def save(sightings: Sightings, fs: FileSystem, path: str, *, boot_id: str, now: 
         "attempts": {n: [s.heartbeat_ns, s.since, s.suspected] for n, s in sightings.attempts.items()},
         "backing_off": {n: [b.number, b.not_before, b.rung] for n, b in sightings.backing_off.items()},
         "troubles": dict[str, Json](sightings.troubles),
+        "reported": {what: list[Json](told) for what, told in sightings.reported.items()},
     }
     fs.replace(path, json.dumps(facts).encode())
 
@@ -113,6 +117,7 @@ def load(fs: FileSystem, path: str, *, boot_id: str, now: float) -> Sightings:
             attempts={name: Sighting(*seen) for name, seen in facts["attempts"].items()},
             backing_off={name: BackingOff(*seen) for name, seen in facts["backing_off"].items()},
             troubles=dict(facts["troubles"]),
+            reported={what: list(told) for what, told in facts.get("reported", {}).items()},
             last_full=facts["last_full"],
             last_bell=facts["last_bell"],
         )
@@ -124,3 +129,17 @@ def load(fs: FileSystem, path: str, *, boot_id: str, now: float) -> Sightings:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         logger.warning("sightings in {} cannot be read ({}): every lease begins anew", path, error)
         return Sightings()
+
+
+def latest(fs: FileSystem, directory: str, stage: str) -> tuple[Sightings, float | None]:
+    """Return what the latest sweep of a stage on any host wrote down, and when (since the epoch); None: no trace.
+
+    Its facts hold on every boot, the times of its clock do not.
+    """
+    tail = f".{stage}.json"
+    found = [entry for entry in fs.scan(directory) if entry.name.endswith(tail)]
+    if not found:
+        return Sightings(), None
+    newest = max(found, key=lambda entry: entry.mtime_ns)
+    boot_id = newest.name.removesuffix(tail)
+    return load(fs, f"{directory}/{newest.name}", boot_id=boot_id, now=math.inf), newest.mtime_ns / 1e9

@@ -94,7 +94,7 @@ class Observer:
         working = {attempt.dataset for attempt in attempts if attempt is not None}
         waiting = [name for name in fs.listdir(through.reads.path) if names.is_candidate(name)]
         failed = [name for name in fs.listdir(through.reads.failed) if names.is_candidate(name)]
-        seen, swept_seconds_ago = self._last_sweep(spec.name)
+        seen, swept = sightings.latest(fs, self._root.sweep, spec.name)
         looker = Looker(
             fs=fs,
             inspection=self._inspection,
@@ -116,22 +116,10 @@ class Observer:
             oldest_waiting_seconds=tally.oldest_seconds,
             listed=len(waiting),
             opened=tally.opened,
-            swept_seconds_ago=swept_seconds_ago,
+            swept_seconds_ago=None if swept is None else max(0.0, self._clock.now() - swept),
             retries_asked=tally.retries_asked,
             troubles=tuple(tally.troubles),
         )
-
-    def _last_sweep(self, stage: str) -> tuple[Sightings, float | None]:
-        """Return what the latest sweep on any host wrote down; its facts hold on every boot, its clock does not."""
-        tail = f".{stage}.json"
-        found = [entry for entry in self._fs.scan(self._root.sweep) if entry.name.endswith(tail)]
-        if not found:
-            return Sightings(), None
-        newest = max(found, key=lambda entry: entry.mtime_ns)
-        boot_id = newest.name.removesuffix(tail)
-        path = self._root.sightings(boot_id, stage)
-        seen = sightings.load(self._fs, path, boot_id=boot_id, now=math.inf)
-        return seen, max(0.0, self._clock.now() - newest.mtime_ns / 1e9)
 
 
 @dataclass(slots=True)
