@@ -11,6 +11,7 @@ from stages.engine.fs import FileSystem
 from stages.engine.inspection import Inspection
 from stages.engine.records import ADMIN, Ended, Taken
 from stages.engine.registers import Registers
+from stages.engine.state import read_markers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,21 @@ class Tried:
     def is_virtual(self) -> bool:
         """Whether a sweeper put it, to carry out an operator's wish: nothing was processed."""
         return self.owner.token == ADMIN
+
+
+def latest_end(fs: FileSystem, path: str, stage: str, dataset: str) -> Ended | None:
+    """Return how a dataset's latest attempt ended, None if it has not, or there was none.
+
+    Raises DamagedRegisterError, and OSError when the dataset cannot be opened.
+    """
+    handle = fs.opendir(path)
+    try:
+        markers = read_markers(fs.listdir(handle), stage, dataset)
+        if not markers.ended:
+            return None
+        return Registers(fs).ended(handle, names.tag(stage, dataset), markers.latest)
+    finally:
+        fs.close(handle)
 
 
 def attempts(fs: FileSystem, inspection: Inspection, path: str, stage: str) -> list[Tried]:

@@ -59,16 +59,20 @@ class Requests:
                 raise UsageError(
                     f"no dataset matches {word!r}", where=at.path, todo=f"phaseline status, or ls {at.failed}"
                 )
-        return [self._retry(places[dataset], dataset, by_pattern=chosen[dataset]) for dataset in sorted(chosen)]
+        return [self.ask(places[dataset], dataset, spare=chosen[dataset]) for dataset in sorted(chosen)]
 
-    def _retry(self, base: str, dataset: str, *, by_pattern: bool) -> Answer:
+    def ask(self, base: str, dataset: str, *, spare: bool, mark: bool = True) -> Answer:
+        """Mark one dataset that stands at `base`; with `spare` not what is under way, without `mark` only say so.
+
+        Raises UsageError where one may not put a mark, FileNotFoundError when it is gone.
+        """
         handle = self._fs.opendir(f"{base}/{dataset}")
         try:
             markers = read_markers(self._fs.listdir(handle), self._passage.stage, dataset)
             wish, what = self._consequence(handle, base, dataset, markers)
-            if wish and by_pattern and markers.latest and not markers.ended:
+            if wish and spare and markers.latest and not markers.ended:
                 return Answer(dataset=dataset, marked=False, what="under way: name it in full to give that attempt up")
-            if wish and markers.request is None:
+            if wish and mark and markers.request is None:
                 self._mark(handle, f"{base}/{dataset}")
             return Answer(dataset=dataset, marked=wish, what=what)
         finally:

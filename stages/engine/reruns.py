@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from stages.engine import archive, names
 from stages.engine.archive import Archived, Data
@@ -10,7 +11,38 @@ from stages.engine.errors import NotARootError, UsageError
 from stages.engine.fs import FileSystem
 from stages.engine.layout import Passage, Root
 from stages.engine.registers import Registers
+from stages.engine.requests import matching
 from stages.engine.settlement import IN_THE_WAY
+
+
+def choose(entries: Sequence[Archived], through: Passage, wanted: Sequence[str]) -> list[Archived]:
+    """Return the archived datasets that are meant; raises UsageError for one that is not there."""
+    latest = archive.latest(entries)
+    exact = {entry.dataset: entry for entry in entries}
+    chosen: dict[str, Archived] = {}
+    for word in wanted:
+        if word in exact and word not in latest:
+            chosen[word] = exact[word]
+            continue
+        found, _ = matching([*latest], word)
+        for base in found:
+            if base not in latest:
+                raise _unknown(base, through)
+            chosen[base] = latest[base]
+        if not found:
+            raise UsageError(
+                f"no published dataset matches {word!r}", where=through.reads.done, todo="phaseline status"
+            )
+    return list(chosen.values())
+
+
+def _unknown(dataset: str, through: Passage) -> UsageError:
+    base = names.generation(dataset).base
+    return UsageError(
+        f"{through.stage} has published no dataset {dataset!r}",
+        where=through.reads.done,
+        todo=f"where it stands: phaseline explain {base}; one that failed: phaseline retry {through.stage} {dataset}",
+    )
 
 
 def rerun(fs: FileSystem, root: Root, passage: Passage, entry: Archived, *, token: str, who: str) -> str:

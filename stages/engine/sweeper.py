@@ -1,12 +1,12 @@
 """The sweeper: find stale, retry-marked and half-finished datasets; put each where its markers say.
 
-`survey` names what is worth opening, `mend` opens it and puts it right, target by target: a caller may
-spread the targets. All of it may be done any number of times, beside any pollers and other sweepers.
+`survey` names what is worth opening, `mend` opens it and puts it right, `conclude` sums up: a caller may spread
+the targets over threads. All of it may be done any number of times, beside any pollers and other sweepers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -44,14 +44,27 @@ class Target(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one pass is to open; `full` tells that it is every dataset. `begun` in seconds of the monotonic clock."""
+
+    targets: tuple[Target, ...]
+    full: bool
+    begun: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one pass over a stage did; `full` tells that every dataset was opened."""
+    """What one pass over a stage did; `full` tells that every dataset was opened.
+
+    `quarantined` names all that stand in quarantine after it, whoever put them there.
+    """
 
     stage: str
     full: bool
     opened: int
     findings: tuple[Finding, ...]
     seconds: float
+    quarantined: frozenset[str] = frozenset()
 
     @property
     def damaged(self) -> bool:
@@ -78,33 +91,22 @@ class Sweeper:
 
         Raises StorageError when the location itself cannot be read.
         """
-        begun = self._store.clock.monotonic()
+        survey = self.survey(full=full)
+        return self.conclude(survey, self.mend(survey.targets, full=survey.full))
+
+    def survey(self, *, full: bool | None = None) -> Survey:
+        """Begin a pass: list what is worth opening now; nothing is opened. Raises StorageError."""
+        begun, self._archived = self._store.clock.monotonic(), None
         self._mender.in_flight.clear()
+        fs, at = self._store.fs, self._at
         try:
-            targets, full = self.survey(full=full)
+            working = sorted(fs.listdir(at.work))
+            failed = sorted(filter(names.is_candidate, fs.listdir(at.failed)))
+            waiting = sorted(filter(names.is_candidate, fs.listdir(at.path)))
+            many = len(waiting) > MANY
+            self._ring_locations(many=many)
         except OSError as error:
             raise storage_error(error) from error
-        findings = self.mend(targets, full=full)
-        if full:
-            self.sightings.last_full = begun
-            self.sightings.keep(self._mender.in_flight)
-        seconds = self._store.clock.monotonic() - begun
-        return Report(
-            stage=self.stage,
-            full=full,
-            opened=len(targets),
-            findings=tuple(findings),
-            seconds=seconds,
-        )
-
-    def survey(self, *, full: bool | None = None) -> tuple[list[Target], bool]:
-        """List what is worth opening now, and whether that is everything; nothing is opened."""
-        fs, at = self._store.fs, self._at
-        working = sorted(fs.listdir(at.work))
-        failed = sorted(filter(names.is_candidate, fs.listdir(at.failed)))
-        waiting = sorted(filter(names.is_candidate, fs.listdir(at.path)))
-        many = len(waiting) > MANY
-        self._ring_locations(many=many)
         full = self._is_full_due(many=many) if full is None else full
         if not full:
             attempts = map(names.parse_attempt, {*working, *self.sightings.attempts})
@@ -114,13 +116,33 @@ class Sweeper:
         targets = [Target(Place.WAITING, name) for name in waiting]
         targets += [Target(Place.FAILED, name) for name in failed]
         targets += [Target(Place.WORK, name) for name in working]
-        return targets, full
+        return Survey(targets=tuple(targets), full=full, begun=begun)
 
     def mend(self, targets: Iterable[Target], *, full: bool) -> list[Finding]:
-        """Open targets and put each right; what cannot be helped is a finding, never an exception."""
-        self._archived = None
+        """Open targets and put each right; what cannot be helped is a finding, never an exception.
+
+        Several threads may each mend a part of one survey, those of one dataset in one part: what they share
+        is kept by dataset or attempt.
+        """
         found = (self._mend(target, full=full) for target in targets)
         return [finding for finding in found if finding is not None]
+
+    def conclude(self, survey: Survey, findings: Sequence[Finding]) -> Report:
+        """End a pass that has mended everything of its survey: remember it, and say what was done."""
+        if survey.full:
+            self.sightings.last_full = survey.begun
+            self.sightings.keep(self._mender.in_flight)
+        quarantined = {target.name for target in survey.targets if target.place is Place.FAILED}
+        quarantined |= {finding.dataset for finding in findings if finding.action is Action.QUARANTINED}
+        quarantined -= {finding.dataset for finding in findings if finding.action is Action.GRANTED}
+        return Report(
+            stage=self.stage,
+            full=survey.full,
+            opened=len(survey.targets),
+            findings=tuple(findings),
+            seconds=self._store.clock.monotonic() - survey.begun,
+            quarantined=frozenset(quarantined),
+        )
 
     def _mend(self, target: Target, *, full: bool) -> Finding | None:
         try:

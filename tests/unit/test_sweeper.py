@@ -101,8 +101,7 @@ def test_a_partial_pass_keeps_an_eye_on_what_it_knows(yard: Yard, many: int) -> 
 def test_what_is_the_engines_is_never_opened_as_a_dataset(yard: Yard) -> None:
     for name in ("_names", ".hidden", "a~b"):
         (yard.a / name).mkdir()
-    targets, _ = yard.sweeper().survey()
-    assert targets == []
+    assert yard.sweeper().survey().targets == ()
 
 
 def test_a_survey_opens_nothing_and_targets_can_be_spread(yard: Yard) -> None:
@@ -110,15 +109,15 @@ def test_a_survey_opens_nothing_and_targets_can_be_spread(yard: Yard) -> None:
     os.symlink(f"publish:{claim.attempt.token}:0:0:0:ok", yard.a / "ds1" / "ended.first.1")
     (yard.a / "_failed" / "ds2").mkdir()
     yard.fs.fail("opendir", "", errno.EIO)
-    targets, full = yard.sweeper().survey()
+    survey = yard.sweeper().survey()
     yard.fs.calm()
-    assert targets == [
+    assert survey.targets == (
         Target(Place.WAITING, "ds1"),
         Target(Place.FAILED, "ds2"),
         Target(Place.WORK, claim.attempt.directory),
-    ]
-    for target in reversed(targets):
-        yard.sweeper().mend([target], full=full)
+    )
+    for target in reversed(survey.targets):
+        yard.sweeper().mend([target], full=survey.full)
     assert (yard.names("A"), yard.names("B"), os.listdir(yard.a / "_work")) == (["ds2"], ["ds1"], [])
 
 

@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import secrets
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
 
-from stages.engine import archive, names
-from stages.engine.archive import Archived
+from stages.engine import archive
 from stages.engine.catalog import passage
 from stages.engine.commands import context
-from stages.engine.errors import UsageError
-from stages.engine.layout import Passage
 from stages.engine.manifest import Json
-from stages.engine.requests import matching
-from stages.engine.reruns import rerun
+from stages.engine.reruns import choose, rerun
 
 HELP = "process published datasets once more, as their next generation"
 
@@ -49,33 +44,3 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         context.print_json(done)
     return 0
-
-
-def choose(entries: Sequence[Archived], through: Passage, wanted: Sequence[str]) -> list[Archived]:
-    """Return the archived datasets that are meant; raises UsageError for one that is not there."""
-    latest = archive.latest(entries)
-    exact = {entry.dataset: entry for entry in entries}
-    chosen: dict[str, Archived] = {}
-    for word in wanted:
-        if word in exact and word not in latest:
-            chosen[word] = exact[word]
-            continue
-        found, _ = matching([*latest], word)
-        for base in found:
-            if base not in latest:
-                raise _unknown(base, through)
-            chosen[base] = latest[base]
-        if not found:
-            raise UsageError(
-                f"no published dataset matches {word!r}", where=through.reads.done, todo="phaseline status"
-            )
-    return list(chosen.values())
-
-
-def _unknown(dataset: str, through: Passage) -> UsageError:
-    base = names.generation(dataset).base
-    return UsageError(
-        f"{through.stage} has published no dataset {dataset!r}",
-        where=through.reads.done,
-        todo=f"where it stands: phaseline explain {base}; one that failed: phaseline retry {through.stage} {dataset}",
-    )

@@ -14,7 +14,7 @@ from dataclasses import asdict
 
 from loguru import logger
 
-from stages.engine import assembly, doctor, logs, sightings
+from stages.engine import assembly, doctor, logs
 from stages.engine.clock import Clock
 from stages.engine.commands import context
 from stages.engine.commands.context import Context
@@ -22,6 +22,7 @@ from stages.engine.drain import Drain, DrainableClock
 from stages.engine.errors import ExitCode, StorageError, UsageError
 from stages.engine.identity import Identity, current
 from stages.engine.manifest import Json
+from stages.engine.memory import Memory
 from stages.engine.mounts import mount_of
 from stages.engine.sightings import Sightings
 from stages.engine.spec import StageSpec
@@ -47,10 +48,7 @@ def run(arguments: Namespace) -> int:
     at = context.opened(arguments)
     specs = at.catalog.chosen(arguments.stages_wanted)
     logs.configure(at.settings.log_level if arguments.forever else "ERROR")  # one pass prints what it did
-    os.umask(at.settings.umask)
-    mount = mount_of(at.fs, at.root.path)
-    for spec in specs:
-        doctor.check_lease(spec, mount, allow_short=at.settings.allow_short_lease)
+    prepare(at, specs)
     if arguments.forever:
         return _for_ever(at, specs, arguments)
     reports = [_once(at, spec, current(), full=arguments.full or None) for spec in specs]
@@ -58,22 +56,33 @@ def run(arguments: Namespace) -> int:
     return ExitCode.FAILED if any(report.damaged for report in reports) else ExitCode.OK
 
 
+def prepare(at: Context, specs: Sequence[StageSpec]) -> None:
+    """Do what comes before the first pass; raises CatalogError for a lease that is too short for this storage."""
+    os.umask(at.settings.umask)
+    mount = mount_of(at.fs, at.root.path)
+    for spec in specs:
+        doctor.check_lease(spec, mount, allow_short=at.settings.allow_short_lease)
+
+
+def sweeper(at: Context, clock: Clock, spec: StageSpec, identity: Identity, seen: Sightings) -> Sweeper:
+    """Return a sweeper of a stage, with what was seen before."""
+    site = assembly.Site(fs=at.fs, clock=clock, identity=identity, root=at.root)
+    edition = assembly.Edition(code_version=at.settings.code_version, umask=at.settings.umask)
+    return assembly.sweeper(site, spec, edition, seen)
+
+
+def memory(at: Context, stage: str, identity: Identity) -> Memory:
+    """Return what sweeps of a stage on this boot have written down."""
+    return Memory(fs=at.fs, clock=at.clock, root=at.root, stage=stage, boot_id=identity.process.boot_id)
+
+
 def _once(at: Context, spec: StageSpec, identity: Identity, *, full: bool | None) -> Report:
-    """One pass, with what the last one on this boot saw (PROTOCOL 3, STALE)."""
-    boot_id = identity.process.boot_id
-    path = at.root.sightings(boot_id, spec.name)
-    seen = sightings.load(at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
-    report = _sweeper(at, at.clock, spec, identity, seen).sweep(full=full)
-    _remember(at, seen, path, boot_id)
+    """One pass, with what the last one on this boot saw."""
+    written = memory(at, spec.name, identity)
+    seen = written.recall()
+    report = sweeper(at, at.clock, spec, identity, seen).sweep(full=full)
+    written.keep(seen)
     return report
-
-
-def _remember(at: Context, seen: Sightings, path: str, boot_id: str) -> None:
-    """A sweep whose memory cannot be written has still done its work."""
-    try:
-        sightings.save(seen, at.fs, path, boot_id=boot_id, now=at.clock.monotonic())
-    except OSError as error:
-        logger.error("{} cannot be written ({}): for the next sweep every lease begins anew", path, error.strerror)
 
 
 def _for_ever(at: Context, specs: Sequence[StageSpec], arguments: Namespace) -> int:
@@ -85,32 +94,27 @@ def _for_ever(at: Context, specs: Sequence[StageSpec], arguments: Namespace) -> 
     drain = Drain()
     drain.install()
     clock, identity = DrainableClock(drain), current()
-    sweepers = [_sweeper(at, clock, spec, identity, Sightings()) for spec in specs]
+    sweepers = [sweeper(at, clock, spec, identity, Sightings()) for spec in specs]
     while not drain.is_requested:
-        for sweeper in sweepers:
-            _turn(at, sweeper, identity, full=arguments.full or None, as_json=arguments.json)
+        for each in sweepers:
+            _turn(at, each, identity, full=arguments.full or None, as_json=arguments.json)
         clock.sleep(every_seconds)
     return ExitCode.OK
 
 
-def _turn(at: Context, sweeper: Sweeper, identity: Identity, *, full: bool | None, as_json: bool) -> None:
+def _turn(at: Context, resident: Sweeper, identity: Identity, *, full: bool | None, as_json: bool) -> None:
     """One pass of a resident sweeper; a storage that fails now may answer at the next."""
-    boot_id = identity.process.boot_id
     try:
-        report = sweeper.sweep(full=full)
+        report = resident.sweep(full=full)
         if report.full:  # for `status`, and for a one-shot sweep after this one
-            _remember(at, sweeper.sightings, at.root.sightings(boot_id, sweeper.stage), boot_id)
+            written = memory(at, resident.stage, identity)
+            resident.sightings.reported = written.recall().reported  # a one-shot sweep's, which does report
+            written.keep(resident.sightings)
     except (OSError, StorageError) as error:
-        logger.bind(stage=sweeper.stage).error("this pass failed: {}", error)
+        logger.bind(stage=resident.stage).error("this pass failed: {}", error)
         return
     if as_json and report.findings:
         _show([report], as_json=True)
-
-
-def _sweeper(at: Context, clock: Clock, spec: StageSpec, identity: Identity, seen: Sightings) -> Sweeper:
-    site = assembly.Site(fs=at.fs, clock=clock, identity=identity, root=at.root)
-    edition = assembly.Edition(code_version=at.settings.code_version, umask=at.settings.umask)
-    return assembly.sweeper(site, spec, edition, seen)
 
 
 def _show(reports: Sequence[Report], *, as_json: bool) -> None:
