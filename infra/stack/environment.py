@@ -24,7 +24,7 @@ _SERVER = {
     "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60",
     # Runs are planned three minutes ahead, not an hour (sixty triggers): whatever was planned before the machine was
     # off comes late, all at once. Looked at twice as often, so that the plan never runs dry.
-    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "180",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT180S",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "30",
     # A new or changed schedule is planned at once.
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
