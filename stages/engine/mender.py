@@ -23,6 +23,12 @@ class Mender:
         self._store, self._at, self._owners, self._sightings = store, store.passage.reads, owners, sightings
         self._stage = store.passage.stage
         self.in_flight: set[str] = set()  # what was found unfinished in this pass, by its name in _work
+        self.returned: set[str] = set()  # what was brought back from _failed in this pass
+
+    def begin(self) -> None:
+        """Begin a pass."""
+        self.in_flight.clear()
+        self.returned.clear()
 
     def mend(self, base: str, dataset: str) -> Finding | None:
         """Open a dataset at `base` and put it right. Raises OSError and DamagedRegisterError."""
@@ -52,8 +58,10 @@ class Mender:
 
     def _return(self, base: str, dataset: str) -> Finding | None:
         """Put a dataset that is not quarantined where it is claimed."""
-        if base == self._at.failed and self._store.settlement.bring_back(dataset) is None:
-            return self._blocked(base, dataset, self._at.path)
+        if base == self._at.failed:
+            if self._store.settlement.bring_back(dataset) is None:
+                return self._blocked(base, dataset, self._at.path)
+            self.returned.add(dataset)
         return None
 
     def _unfinished(self, handle: int, base: str, dataset: str, markers: Markers, *, asked: bool) -> Finding | None:

@@ -97,7 +97,7 @@ class Sweeper:
     def survey(self, *, full: bool | None = None) -> Survey:
         """Begin a pass: list what is worth opening now; nothing is opened. Raises StorageError."""
         begun, self._archived = self._store.clock.monotonic(), None
-        self._mender.in_flight.clear()
+        self._mender.begin()
         fs, at = self._store.fs, self._at
         try:
             working = sorted(fs.listdir(at.work))
@@ -134,14 +134,13 @@ class Sweeper:
             self.sightings.keep(self._mender.in_flight)
         quarantined = {target.name for target in survey.targets if target.place is Place.FAILED}
         quarantined |= {finding.dataset for finding in findings if finding.action is Action.QUARANTINED}
-        quarantined -= {finding.dataset for finding in findings if finding.action is Action.GRANTED}
         return Report(
             stage=self.stage,
             full=survey.full,
             opened=len(survey.targets),
             findings=tuple(findings),
             seconds=self._store.clock.monotonic() - survey.begun,
-            quarantined=frozenset(quarantined),
+            quarantined=frozenset(quarantined - self._mender.returned),
         )
 
     def _mend(self, target: Target, *, full: bool) -> Finding | None:
