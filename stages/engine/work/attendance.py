@@ -76,6 +76,12 @@ class Attendance:
             if one is not None:
                 self._poll.register(one, select.POLLIN)
 
+    def begin(self, *, watch: Watch, watch_seconds: float) -> None:
+        """Attend to another attempt of the same process."""
+        self._watch, self._watch_seconds = watch, watch_seconds
+        self._next_watch = time.monotonic() + watch_seconds
+        self._was_signalled = False
+
     def wait(self, seconds: float) -> Event:
         """Return what comes first; TimedOut after `seconds`. What `watch` and the log raise comes through."""
         now = time.monotonic()

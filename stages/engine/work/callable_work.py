@@ -9,13 +9,12 @@ from typing import assert_never
 from loguru import logger
 
 from stages.engine.errors import StageSetupError
-from stages.engine.work.attendance import Attendance, Died, Event, Reported, Stopped, TimedOut
+from stages.engine.work.attendance import Died, Event, Reported, Stopped, TimedOut
 from stages.engine.work.descendants import Descendants
 from stages.engine.work.guard import Guard
 from stages.engine.work.memory import oom_kills
 from stages.engine.work.order import Log, Order, Watch, unwatched
 from stages.engine.work.outcome import Outcome, OutcomeKind, Stop, settled, stopped
-from stages.engine.work.output import Output
 from stages.engine.work.verdict import of_death, of_timeout
 from stages.engine.work.warm_child import WarmChild
 from stages.engine.work.wire import decode_outcome, decode_setup, has_opened
@@ -71,21 +70,20 @@ class CallableWork:
         if guard is not None:
             self._descendants.spare(guard)
         try:
-            child = self._child = WarmChild(self._stage_directory, self._function_name)
+            child = self._child = WarmChild(
+                self._stage_directory,
+                self._function_name,
+                watch=watch,
+                watch_seconds=_SETUP_WATCH_SECONDS,
+                wakeup_fd=self._wakeup_fd,
+            )
         except OSError as error:
             return f"cannot start Python: {error}"
         self._guard.hold(child.process.pid)
         self._oom_before = oom_kills()
-        attendance = Attendance(
-            child.process,
-            channel=child.channel,
-            watch=watch,
-            watch_seconds=_SETUP_WATCH_SECONDS,
-            wakeup_fd=self._wakeup_fd,
-        )
-        event = attendance.wait(self._setup_seconds)
+        event = child.attendance.wait(self._setup_seconds)
         why = self._setup_error(event)
-        if isinstance(event, Stopped) or (why is not None and attendance.asked() is not None):
+        if isinstance(event, Stopped) or (why is not None and child.attendance.asked() is not None):
             self._end_child()
             return None
         if why is None:
@@ -110,34 +108,21 @@ class CallableWork:
         child = self._child
         if child is None:
             return stopped(watch() or Stop.DRAIN)
-        output = Output(log)
-        attendance = Attendance(
-            child.process,
-            channel=child.channel,
-            output=output,
-            watch=watch,
-            watch_seconds=order.watch_seconds,
-            wakeup_fd=self._wakeup_fd,
-        )
         try:
-            child.give(order, output)
-            event = attendance.wait(self._timeout_seconds)
+            child.give(order, watch, log)
+            event = child.attendance.wait(self._timeout_seconds)
             if isinstance(event, TimedOut):
                 child.show_stack()
-                output.drain(_STACK_SECONDS)
-            contained = self._clear_up(child, event, order, output)
-            if not output.drain():
-                logger.warning("a process out of reach still holds the output of {}", order.dataset)
+                child.output.drain(_STACK_SECONDS)
+            contained = self._clear_up(child, event, order)
             outcome = self._outcome(event)
             if outcome.kind is OutcomeKind.FAIL:
-                outcome = settled(outcome, attendance.asked())
+                outcome = settled(outcome, child.attendance.asked())
                 self._oom_before = oom_kills()
             return outcome if contained else replace(outcome, contained=False)
         except BaseException:
             self._end_child()
             raise
-        finally:
-            output.close()
 
     def _outcome(self, event: Event) -> Outcome:
         match event:
@@ -152,25 +137,33 @@ class CallableWork:
             case _:
                 assert_never(event)
 
-    def _clear_up(self, child: WarmChild, event: Event, order: Order, output: Output) -> bool:
-        """End every descendant, and the child too unless it may stay; False if that was not possible."""
-        if not isinstance(event, Reported):
-            return self._end_child()
-        contained = self._descendants.end(keep=[child.process.pid])
-        leftovers = child.leftovers(order, output, has_opened=has_opened(event.message))
-        if leftovers is None:
-            return contained
-        logger.bind(dataset=order.dataset, stage=order.stage, attempt=order.number).info(
-            "the child was replaced, it left behind {}", leftovers
-        )
-        return self._end_child()
+    def _clear_up(self, child: WarmChild, event: Event, order: Order) -> bool:
+        """End every descendant, and the child too unless it may stay; False if that was not possible.
 
-    def _end_child(self) -> bool:
+        Then all that was said has reached the log.
+        """
+        if isinstance(event, Reported):
+            contained = self._descendants.end(keep=[child.process.pid])
+            leftovers = child.leftovers(order, has_opened=has_opened(event.message))
+            if leftovers is None:
+                child.output.catch_up()
+                return contained
+            logger.bind(dataset=order.dataset, stage=order.stage, attempt=order.number).info(
+                "the child was replaced, it left behind {}", leftovers
+            )
+        return self._end_child(order)
+
+    def _end_child(self, order: Order | None = None) -> bool:
+        """End the child, once all that it said about `order` has reached the log."""
         child, self._child = self._child, None
         contained = self._descendants.end()
         if child is not None:
             self._guard.hold(0)
-            child.close()
+            try:
+                if order is not None and not child.output.drain():
+                    logger.warning("a process out of reach still holds the output of {}", order.dataset)
+            finally:
+                child.close()
         return contained
 
     def close(self) -> None:
@@ -180,3 +173,4 @@ class CallableWork:
             self._child.process.wait(_CLOSE_SECONDS)
         self._end_child()
         self._guard.close()
+        self._descendants.close()

@@ -27,15 +27,18 @@ from stages.engine.work.wire import MESSAGE_BYTES_MAX, decode_order, encode_outc
 # A batch system sends these to every process of a job; the poller alone decides what they mean.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _SETUP_FAILED = 78  # EX_CONFIG
+_OUTPUTS = (1, 2)
 
 
 def main() -> None:
     """Set up, say so, then serve until the poller closes the channel; started by `CallableWork` only."""
-    channel_fd, parent, stage_directory, function_name = sys.argv[2:]
+    channel_fd, output_fd, parent, stage_directory, function_name = sys.argv[2:]
     sys.argv[:] = [stage_directory]
     die_with_parent(int(parent))
     channel = socket.socket(fileno=int(channel_fd))
     channel.set_inheritable(False)
+    output = int(output_fd)
+    os.set_inheritable(output, False)  # noqa: FBT003 - it takes no keyword
     faulthandler.enable()
     faulthandler.register(signal.SIGQUIT)  # sent at a time-out: the log shows where it hung
     _leave_signals_to_the_poller()
@@ -49,7 +52,7 @@ def main() -> None:
         channel.send(encode_setup(of_exception(error, stage_directory=stage_directory).why))
         sys.exit(_SETUP_FAILED)
     channel.send(encode_setup(None))
-    _serve(channel, function, stage_directory)
+    _serve(channel, output, function, stage_directory)
 
 
 def load(stage_directory: str, function_name: str) -> Function:
@@ -74,18 +77,16 @@ def load(stage_directory: str, function_name: str) -> Function:
     return function
 
 
-def _serve(channel: socket.socket, function: Function, stage_directory: str) -> None:
+def _serve(channel: socket.socket, output: int, function: Function, stage_directory: str) -> None:
     between = os.dup(2)  # where output goes that belongs to no attempt
-    libc = ctypes.CDLL(None)
-    holdings = Holdings()
+    libc, me = ctypes.CDLL(None), os.getpid()
+    holdings = Holdings(restored=_OUTPUTS)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_BYTES_MAX, 1, socket.MSG_CMSG_CLOEXEC)
+        message = channel.recv(MESSAGE_BYTES_MAX)
         if not message:
             return
-        for descriptor in descriptors:
-            _point_output_to(descriptor)
-            os.close(descriptor)
-        outcome = _carry_out(function, decode_order(message), stage_directory)
+        _point_output_to(output)
+        outcome = _carry_out(function, decode_order(message), stage_directory, me)
         _flush()
         libc.fflush(None)
         _point_output_to(between)
@@ -93,9 +94,8 @@ def _serve(channel: socket.socket, function: Function, stage_directory: str) -> 
         channel.send(encode_outcome(outcome, has_opened=holdings.have_changed()))
 
 
-def _carry_out(function: Function, order: Order, stage_directory: str) -> Outcome:
+def _carry_out(function: Function, order: Order, stage_directory: str, child: int) -> Outcome:
     """Return what became of one order; in a fork of the author's that comes out here, end that instead."""
-    child = os.getpid()
     outcome, trace = perform(function, order, stage_directory)
     if trace:
         with suppress(Exception):  # the author may have closed or replaced it
@@ -107,15 +107,17 @@ def _carry_out(function: Function, order: Order, stage_directory: str) -> Outcom
 
 
 def _point_output_to(descriptor: int) -> None:
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
+    for number in _OUTPUTS:
+        os.dup2(descriptor, number)
 
 
 def _flush() -> None:
     for stream in {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}:
-        with suppress(Exception):  # the author may have closed or replaced it
+        try:
             if stream is not None:
                 stream.flush()
+        except Exception:  # noqa: BLE001, S110 - the author may have closed or replaced it
+            pass
 
 
 def _leave_signals_to_the_poller() -> None:

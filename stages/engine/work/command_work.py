@@ -146,6 +146,7 @@ class CommandWork:
     def close(self) -> None:
         self._end()
         self._guard.close()
+        self._descendants.close()
         self._is_ready = False
 
     def _cannot_start(self, why: str) -> StageSetupError:

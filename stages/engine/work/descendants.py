@@ -10,6 +10,7 @@ from contextlib import suppress
 
 CONTAIN_SECONDS = 10.0
 _PAUSE_SECONDS_MAX = 0.02
+_CHILDREN_BYTES_MAX = 1 << 16
 
 
 class Descendants:
@@ -21,8 +22,8 @@ class Descendants:
     """
 
     def __init__(self) -> None:
-        self._me = os.getpid()
-        self._spared = set(children(self._me))
+        self._ours = Children(os.getpid())
+        self._spared = set(self._ours.ids())
 
     def spare(self, pid: int) -> None:
         """Never touch this child of ours."""
@@ -52,7 +53,34 @@ class Descendants:
 
     def _strays(self, kept: set[int]) -> list[int]:
         """Orphans come to the main thread, which is the one that starts children, too: one file tells."""
-        return [pid for pid in children(self._me) if pid not in kept]
+        return [pid for pid in self._ours.ids() if pid not in kept]
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._ours.close()
+
+
+class Children:
+    """The children of one process's main thread, for who asks often: what says so stays open between the questions."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._file: int | None = None
+
+    def ids(self) -> list[int]:
+        """Return what `children` does."""
+        try:
+            if self._file is None:
+                self._file = os.open(f"/proc/{self._pid}/task/{self._pid}/children", os.O_RDONLY)
+            return [*map(int, os.pread(self._file, _CHILDREN_BYTES_MAX, 0).split())]
+        except (FileNotFoundError, ProcessLookupError):
+            return children(self._pid)
+
+    def close(self) -> None:
+        """Let go of it, until it is asked again."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def children(pid: int, *, is_threaded: bool = False) -> list[int]:

@@ -3,28 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 
 _DESCRIPTORS = "/proc/self/fd"
 
 
 class Holdings:
-    """Cheap to ask, because the kernel counts the descriptors: from Linux 6.2 on; before, they always have changed."""
+    """Cheap to ask, because the kernel counts the descriptors: from Linux 6.2 on; before, they always have changed.
 
-    def __init__(self) -> None:
-        self._known = _all()
+    The descriptors `restored` are what they always were: whoever asks has just seen to that.
+    """
+
+    def __init__(self, *, restored: Collection[int] = ()) -> None:
+        self._restored = restored
+        self._counter, self._counter_is = -1, (-1, -1)
+        self._learn()
 
     def have_changed(self) -> bool:
         """Tell whether anything else is open than when it was last asked."""
-        count, known = os.stat(_DESCRIPTORS).st_size, self._known
-        if count == len(known) and all(_identity(descriptor) == known[descriptor] for descriptor in known):
-            return False
-        self._known = _all()
+        try:
+            if os.fstat(self._counter).st_size == self._count and self._are_as_known():
+                return False
+        except OSError:  # one of them was closed
+            pass
+        self._learn()
         return True
 
+    def _are_as_known(self) -> bool:
+        for descriptor, known in self._known:
+            facts = os.fstat(descriptor)
+            if (facts.st_dev, facts.st_ino) != known:
+                return False
+        return True
 
-def _all() -> dict[int, tuple[int, int] | None]:
-    found = {descriptor: _identity(descriptor) for descriptor in map(int, os.listdir(_DESCRIPTORS))}
-    return {descriptor: what for descriptor, what in found.items() if what}  # the listing's own is closed by now
+    def _learn(self) -> None:
+        if _identity(self._counter) != self._counter_is:
+            self._counter = os.open(
+                _DESCRIPTORS, os.O_RDONLY | os.O_DIRECTORY
+            )  # to find it takes longer than to ask it
+            self._counter_is = _identity(self._counter)
+        found = {descriptor: _identity(descriptor) for descriptor in map(int, os.listdir(_DESCRIPTORS))}
+        there = {descriptor: what for descriptor, what in found.items() if what}  # the listing's own is closed by now
+        self._count = len(there)
+        self._known = [(descriptor, what) for descriptor, what in there.items() if descriptor not in self._restored]
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:

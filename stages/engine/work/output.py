@@ -14,9 +14,10 @@ _DRAIN_SECONDS = 1.0
 
 
 class Output:
-    """A pipe of one attempt: its end tells that everything has arrived. Nothing but a tail is kept in memory.
+    """The pipe of one process: its end tells that everything has arrived. Nothing but a tail is kept in memory.
 
-    Hand `writer` to the author's process, then `release` it.
+    Hand `writer` to the author's process, then `release` it. A process that makes several attempts, one after the
+    other, has one pipe: `begin` says whose log is next.
     """
 
     def __init__(self, log: Log) -> None:
@@ -24,6 +25,12 @@ class Output:
         self.reader, self.writer = os.pipe()
         self._tail = b""
         self._is_over = False
+        self._poll = select.poll()
+        self._poll.register(self.reader, select.POLLIN)
+
+    def begin(self, log: Log) -> None:
+        """Pass on to `log` from now on."""
+        self._log, self._tail = log, b""
 
     def release(self) -> None:
         """Close our copy of the writing end, without which the pipe never ends."""
@@ -46,14 +53,18 @@ class Output:
 
         Once all who wrote are gone it comes at once; if not, somebody out of reach holds the pipe.
         """
-        poll, give_up = select.poll(), time.monotonic() + seconds
-        poll.register(self.reader, select.POLLIN)
+        give_up = time.monotonic() + seconds
         while not self._is_over:
             left = give_up - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
+            if left <= 0 or not self._poll.poll(left * 1000):
                 return False
             self.forward()
         return True
+
+    def catch_up(self) -> None:
+        """Pass on what has been written by now."""
+        while not self._is_over and self._poll.poll(0):
+            self.forward()
 
     @property
     def name(self) -> str:

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 
 from stages.engine.work.order import Order
 from stages.engine.work.outcome import PUBLISHED, Outcome, OutcomeKind
 
 MESSAGE_BYTES_MAX = 1 << 16
+_BETWEEN = "\0"  # stands in no name
 _OPENED, _AS_BEFORE = b"+", b"="
 _DONE = b"done"  # PUBLISHED in a word: no other outcome is as frequent
 
 
 def encode_order(order: Order) -> bytes:
-    return json.dumps([getattr(order, name) for name in Order.__slots__]).encode()
+    facts = (order.dataset, order.stage, order.token, order.input, order.output, order.scratch)
+    return os.fsencode(_BETWEEN.join((*facts, str(order.number), repr(order.watch_seconds))))
 
 
 def decode_order(message: bytes) -> Order:
-    return Order(**dict(zip(Order.__slots__, json.loads(message), strict=True)))
+    dataset, stage, token, source, output, scratch, number, watch_seconds = os.fsdecode(message).split(_BETWEEN)
+    return Order(
+        dataset=dataset,
+        stage=stage,
+        number=int(number),
+        token=token,
+        input=source,
+        output=output,
+        scratch=scratch,
+        watch_seconds=float(watch_seconds),
+    )
 
 
 def encode_outcome(outcome: Outcome, *, has_opened: bool) -> bytes:

@@ -139,6 +139,7 @@ def test_a_child_stays_warm(line: str, site: Site, callable_work: MakeCallable) 
         "global kept; f = os.open(attempt.output / 'x', 66); os.truncate(f, 9); kept = mmap.mmap(f, 9); os.close(f)",
         "global kept; kept = subprocess.Popen(['sleep', '60'])",
         "global kept; kept = os.dup(1)",
+        "[os.close(n) for n in range(3, 20) if 'pipe:' in os.path.realpath(f'/proc/self/fd/{n}')]",
     ],
 )
 def test_a_child_that_holds_on_is_replaced(line: str, site: Site, callable_work: MakeCallable) -> None:
@@ -151,6 +152,20 @@ def test_a_data_root_behind_a_symlink_hides_no_open_file(site: Site, callable_wo
     (site.root / "IN").symlink_to(site.root / "real")
     first, second = pids_of_two("global kept; kept = open(attempt.output / 'x', 'w')", site, callable_work)
     assert first != second
+
+
+def test_each_attempt_has_its_own_output_to_the_last_byte(site: Site, callable_work: MakeCallable) -> None:
+    work = callable_work("""
+        import fcntl, os
+        def process(attempt):
+            fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)  # more than the poller reads at once
+            os.system("echo " + attempt.dataset)
+            os.write(1, b"x" * 300_000 + attempt.dataset.encode())
+    """)
+    for dataset in ("ds1", "ds2", "ds3"):
+        log = Log()
+        assert work.run(site.order(dataset), unwatched, log).kind is OutcomeKind.PUBLISH
+        assert log.text == f"{dataset}\n{'x' * 300_000}{dataset}"
 
 
 def test_setup_happens_once_and_not_in_the_attempts_time(site: Site, callable_work: MakeCallable) -> None:
