@@ -68,7 +68,7 @@ def follow(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[P
             watcher.terminate()
 
 
-def render(now: Progress, *, before: Progress, datasets: int, seconds: float) -> str:
+def render(now: Progress, *, before: Progress, datasets: int, seconds: float, pollers: str = "") -> str:
     """One line: a bar of what has ended, then how many are in each stage (those at work after a +)."""
     published, ended = now.published - before.published, now.count_since(before)
     quarantined = ended - published
@@ -78,4 +78,12 @@ def render(now: Progress, *, before: Progress, datasets: int, seconds: float) ->
     )
     bar = "#" * filled + "." * (BAR_CELLS - filled)
     rate = f"{60 * ended / seconds:.0f}/min" if seconds > 0 else ""
-    return f"[{bar}] {ended}/{datasets}  {stages}  published {published}  quarantined {quarantined}  {rate}"
+    parts = (
+        f"[{bar}] {ended}/{datasets}",
+        stages,
+        f"published {published}",
+        f"quarantined {quarantined}",
+        rate,
+        pollers,
+    )
+    return "  ".join(part for part in parts if part)

@@ -31,13 +31,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Take the stack down; the last lines say what is left."""
-    del arguments
     display = Display()
     try:
         here = place.find()
         with locked(here, display.say):
             stack = Stack(here, waiting=display.tick)
-            fallen = bring_down(stack, display)
+            fallen = bring_down(stack, display, with_pollers=arguments.pollers)
     except StackError as error:
         display.clear()
         print(f"phaseline down: {error}", file=sys.stderr)
@@ -52,6 +51,9 @@ def _conclude(stack: Stack, fallen: Fallen) -> None:
     if not fallen.ended:
         print("nothing was running")
         return
+    if fallen.pollers:
+        print(f"{fallen.pollers} pollers go on by themselves until they are idle: `phaseline up` finds them again,")
+        print("    `phaseline up && phaseline down --pollers` ends them")
     database = stack.place.prefect_home / "prefect.db"
     size = f" ({database.stat().st_size / MEGABYTE:.0f} MB)" if database.exists() else ""
     print(f"left: what Prefect remembers, {short(database)}{size}; logs, {short(stack.place.logs)}")

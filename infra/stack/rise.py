@@ -22,6 +22,7 @@ from infra.stack.stack import Stack
 
 def bring_up(stack: Stack, wanted: Wanted, display: Display) -> bool:
     """Start what is missing; returns whether anything was. Raises StackError; what was started by then goes on."""
+    stack.refresh()
     all_pools = pools.read(stack.place.clone)
     names = [pool.name for pool in all_pools]
     alive = stack.alive()

@@ -40,7 +40,11 @@ class Stack:
     ) -> None:
         self.place, self._base, self._waiting = place, base, waiting
         place.make()
-        self.record = record.read(place.record) or Record(host=socket.gethostname())
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read again what is written down: somebody else may have started or ended something."""
+        self.record = record.read(self.place.record) or Record(host=socket.gethostname())
 
     @property
     def port(self) -> int:

@@ -76,7 +76,8 @@ def test_datasets_of_ones_own_go_through_all_stages_and_a_second_time(tmp_path: 
                 "\n".join(f"{number} {words[start : start + 70]}" for start in range(0, len(words), 70))
             )
     environment = {**os.environ, "PHASELINE_ROOT": str(tmp_path / "root")}
-    command = [sys.executable, "-m", "stages.engine", "demo", str(tmp_path / "letters"), str(tmp_path / "novels")]
+    command = [sys.executable, "-m", "stages.engine", "demo", "--no-prefect"]
+    command += [str(tmp_path / "letters"), str(tmp_path / "novels")]
     for turn in ("", "turn 2"):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
