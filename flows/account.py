@@ -77,7 +77,7 @@ def rows(accounts: Sequence[Account]) -> list[Row]:
                 _row(one.stage, finding.dataset, _word(finding.action), _why(finding), _next(one.stage, finding))
             )
         if one.known:
-            todo = f"phaseline status; all at once: phaseline retry {one.stage} '*'"
+            todo = f"phaseline status; all: phaseline retry {one.stage} '*'"
             quiet.append(_row(one.stage, "", f"{one.known:,} in quarantine", "reported before", todo))
         elif one.report is not None and not one.findings and not one.by_pollers:
             quiet.append(_row(one.stage, "", "nothing to do", f"{one.report.opened:,} looked at", ""))

@@ -26,6 +26,7 @@ SEEN = st.builds(
         st.text(), st.builds(BackingOff, st.integers(1), st.integers(0), st.booleans()), max_size=3
     ),
     troubles=st.dictionaries(st.text(), st.text(), max_size=3),
+    reported=st.dictionaries(st.text(), st.lists(st.text(), max_size=3), max_size=3),
     last_full=st.none() | TIMES,
     last_bell=st.none() | TIMES,
 )
@@ -113,6 +114,8 @@ GOOD = {
         {"attempts": []},
         {"backing_off": {"ds2": [1]}},
         {"troubles": 7},
+        {"reported": 7},
+        {"reported": {"quarantined": 7}},
         {"last_full": 2001.0},
         {"last_bell": "x"},
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -235,3 +237,40 @@ def test_a_dataset_that_moves_meanwhile_is_seen_next_time(yard: Yard) -> None:
     path = yard.add("ds1")
     yard.fs.before("opendir", str(path), lambda: os.rename(path, yard.top / "away"))
     assert yard.sweeper().sweep().findings == ()
+
+
+def test_it_says_what_stands_in_quarantine_afterwards(yard: Yard) -> None:
+    """Whoever put it there; not what this pass brought back, and nothing that only stood in the wrong place."""
+    yard.table = {"retry": {"attempts_max": 1}}
+    for name in ("by-its-poller", "asked-for"):
+        yard.add(name)
+    yard.poller(FakeWork(fail())).poll()
+    (yard.a / "_failed" / "asked-for" / "retry.first").touch()
+    (yard.a / "_failed" / "never-tried").mkdir()
+    in_flight(yard, "half-way")
+    os.symlink("quarantine:-:1:0:0:boom", yard.a / "half-way" / "ended.first.1")
+    report = yard.sweeper().sweep()
+    assert report.quarantined == {"by-its-poller", "half-way"}
+    assert yard.names("A/_failed") == ["by-its-poller", "half-way"]
+    assert yard.sweeper().sweep().quarantined == report.quarantined
+
+
+def test_parts_of_a_pass_in_threads_do_what_one_does(yard: Yard) -> None:
+    """With one memory, which is whole at the end."""
+    claims: dict[str, Claim] = {}
+    for number in range(40):
+        claims[f"ds{number:02}"] = in_flight(yard, f"ds{number:02}")
+    for name in list(claims)[:20]:
+        os.symlink(f"publish:{claims[name].attempt.token}:0:0:0:ok", yard.a / name / "ended.first.1")
+    seen = Sightings()
+    sweeper = yard.sweeper(seen)
+    survey = sweeper.survey()
+    parts = [[target for target in survey.targets if int(target.name[2:4]) % 8 == part] for part in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(partial(sweeper.mend, full=survey.full), parts))
+    report = sweeper.conclude(survey, [finding for part in found for finding in part])
+    assert report.opened == 80
+    assert {finding.dataset for finding in report.findings} == set(list(claims)[:20])
+    assert yard.names("B") == list(claims)[:20]
+    assert seen.attempts.keys() == {claims[name].attempt.directory for name in list(claims)[20:]}
+    assert seen.last_full == survey.begun

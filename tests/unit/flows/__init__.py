@@ -1,0 +1,1 @@
+"""Flows decide in functions that need no server."""
