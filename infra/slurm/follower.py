@@ -1,0 +1,243 @@
+"""Follows all jobs of a worker: one look for all of them a turn, then what runs are to be told. Prefect-free.
+
+A turn never waits for a job. The API away: jobs are looked at all the same, and everything is said later, in order:
+logs first, then the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from loguru import logger
+
+from infra.slurm.carriers import Carriers
+from infra.slurm.course import Misses, next_proposal
+from infra.slurm.folder import mark_reported, read_sent
+from infra.slurm.followed import Followed
+from infra.slurm.outbox import Outbox
+from infra.slurm.ownership import Identity, beat, end_heartbeat, still_mine
+from infra.slurm.runs import Proposal, RunGoneError, RunNow, Runs, RunState, RunsUnavailableError
+from infra.slurm.transport import JobReport, TransportUnavailableError
+
+CANCEL_AGAIN_SECONDS = 30.0  # a scheduler may have forgotten what it was asked
+REASON_SECONDS_MIN = 60.0  # between two reasons why a job waits: schedulers change their mind every second
+BEAT_SECONDS = 10.0
+NOTHING: Mapping[str, JobReport | None] = {}
+FAILURES_MAX = 3  # in a row within a turn: then the API is away, and the other runs are not tried
+
+
+@dataclass(slots=True, kw_only=True)
+class Follower:
+    """`monotonic`: seconds. `followed` is by run id."""
+
+    runs: Runs
+    carriers: Carriers
+    outbox: Outbox
+    me: Identity
+    monotonic: Callable[[], float]
+    followed: dict[str, Followed] = field(default_factory=dict[str, Followed])
+    lost_tags: set[str] = field(default_factory=set[str])
+    is_away: bool = False
+    _beaten: dict[str, float] = field(default_factory=dict[str, float])
+
+    def follow(
+        self,
+        run: RunNow,
+        *,
+        tag: str,
+        jobs_directory: str,
+        transport: str,
+        lines_max: int,
+        number: int,
+        job: str | None,
+    ) -> Followed:
+        """Follow a run's job from the next turn on."""
+        directory = f"{jobs_directory}/{tag}"
+        self.followed[run.run_id] = Followed(
+            run=run,
+            tag=tag,
+            jobs_directory=jobs_directory,
+            directory=directory,
+            transport=transport,
+            lines_max=lines_max,
+            number=number,
+            job=job,
+            sent=read_sent(directory),
+        )
+        return self.followed[run.run_id]
+
+    def end_heartbeats(self) -> None:
+        """This worker stops: others may take its jobs over at once, once they have looked twice."""
+        for jobs_directory in self._beaten:
+            end_heartbeat(jobs_directory, self.me)
+
+    async def turn(self) -> None:
+        """Look at all jobs, and tell the API what changed, as far as both can be asked."""
+        await self._look()
+        try:
+            await self._note_cancellations()
+            await self.outbox.send(list(self.followed.values()))
+            await self._advance_all()
+        except RunsUnavailableError as error:
+            if not self.is_away:
+                logger.bind(reason=str(error)).warning("the API does not answer; jobs go on, and are reported later")
+            self.is_away = True
+            # Ends are held back until their logs are sent; cancellations that are known go on.
+            await self._cancel()
+        else:
+            if self.is_away:
+                logger.info("the API answers again")
+            self.is_away = False
+
+    async def _look(self) -> None:
+        """Ask each transport once for all its jobs, and see who else has entered the registers."""
+        groups: dict[tuple[str, str], list[Followed]] = {}
+        for job in self.followed.values():
+            groups.setdefault((job.transport, job.jobs_directory), []).append(job)
+        for jobs in groups.values():
+            await self.carriers.call(lambda jobs=jobs: self._look_at(jobs))
+        for job in [job for job in self.followed.values() if job.is_taken]:
+            logger.bind(run=job.run.run_id).info("another worker follows this run now")
+            self._drop(job)
+
+    def _look_at(self, jobs: Sequence[Followed]) -> None:
+        now = self.monotonic()
+        self._beat(jobs[0].jobs_directory, now)
+        for job in jobs:
+            job.is_taken = not still_mine(job.directory, job.number)
+        transport = self.carriers.get(jobs[0].transport, jobs[0].jobs_directory)
+        try:
+            nameless = [job for job in jobs if job.job is None]
+            if nameless:
+                names = transport.find([job.tag for job in nameless])
+                for job in nameless:
+                    job.job = names.get(job.tag)
+            asked = [job for job in jobs if not job.is_over]
+            ids = [job.job for job in asked if job.job is not None]
+            reports: Mapping[str, JobReport | None] = transport.look(ids) if ids else NOTHING
+        except TransportUnavailableError as error:
+            logger.bind(transport=transport.name, reason=str(error)).debug("the jobs could not be looked at")
+            return
+        for job in asked:
+            _note_report(job, reports.get(job.job) if job.job is not None else None, now)
+
+    def _beat(self, jobs_directory: str, now: float) -> None:
+        if now - self._beaten.get(jobs_directory, -BEAT_SECONDS) < BEAT_SECONDS:
+            return
+        try:
+            beat(jobs_directory, self.me)
+            self._beaten[jobs_directory] = now
+        except OSError as error:
+            logger.bind(reason=str(error)).warning("could not show that this worker lives")
+
+    async def _note_cancellations(self) -> None:
+        """Learn which runs are to be cancelled, and ask their jobs to end."""
+        for run in await self.runs.to_cancel():
+            job = self.followed.get(run.run_id)
+            if job is not None:
+                job.run = run
+        await self._cancel()
+
+    async def _cancel(self) -> None:
+        """Ask the jobs of cancelled runs to end, again where that had no effect."""
+        now = self.monotonic()
+        due = [
+            job
+            for job in self.followed.values()
+            if job.run.state is RunState.CANCELLING
+            and not job.is_over
+            and (job.cancel_asked_at is None or now - job.cancel_asked_at >= CANCEL_AGAIN_SECONDS)
+        ]
+        for job in due:
+            if await self._end_job(job):
+                job.cancel_asked_at = now
+
+    async def _end_job(self, job: Followed) -> bool:
+        """Ask a job to end; False if it could not be asked."""
+        if job.job is None:
+            return False
+        transport, name = self.carriers.get(job.transport, job.jobs_directory), job.job
+        try:
+            await self.carriers.call(lambda: transport.cancel([name]))
+        except TransportUnavailableError as error:
+            logger.bind(run=job.run.run_id, reason=str(error)).warning("the job could not be asked to end; tried again")
+            return False
+        return True
+
+    async def _advance_all(self) -> None:
+        failures = 0
+        for job in list(self.followed.values()):
+            try:
+                await self._advance(job)
+                failures = 0
+            except RunGoneError:
+                await self._abandon(job, "the run was deleted")
+            except RunsUnavailableError:
+                failures += 1
+                if failures >= FAILURES_MAX or failures >= len(self.followed):
+                    raise
+
+    async def _advance(self, job: Followed) -> None:
+        """Propose what follows from the last report, until there is nothing to propose."""
+        for _ in range(4):
+            if job.is_unwanted:
+                await self._abandon(job, f"the run is {job.run.state_name} already")
+                return
+            proposal = next_proposal(job.run.state, job.run.state_name, job.report, lost=job.is_lost)
+            if proposal is None or not self._is_due(job, proposal):
+                return
+            if proposal.state is not RunState.PENDING:
+                current = await self.runs.read(job.run.run_id)
+                if (current.state, current.state_name) != (job.run.state, job.run.state_name):
+                    job.run = current  # a lost answer, or somebody else: think again
+                    continue
+            before, job.run = job.run, await self.runs.propose(job.run.run_id, proposal)
+            if proposal.state is RunState.PENDING:
+                job.queued_at = self.monotonic()
+            if proposal.state.is_final and job.run.state is proposal.state:
+                await self._close(job, proposal.message)
+                return
+            if (before.state, before.state_name) == (job.run.state, job.run.state_name):
+                return  # refused: the next turn tries again
+
+    def _is_due(self, job: Followed, proposal: Proposal) -> bool:
+        """The end waits for the last lines; a new reason why a job waits is not told every second."""
+        if proposal.state is RunState.PENDING:
+            return job.queued_at is None or self.monotonic() - job.queued_at >= REASON_SECONDS_MIN
+        return job.is_drained or not proposal.state.is_final
+
+    async def _abandon(self, job: Followed, why: str) -> None:
+        """Nobody waits for this job any more: end it, and let it go."""
+        if not job.is_over and job.job is not None and not await self._end_job(job):
+            return
+        logger.bind(run=job.run.run_id, reason=why).info("let a run go")
+        await self._close(job, why)
+
+    async def _close(self, job: Followed, words: str) -> None:
+        """The run's end stands with the API: note it, so that the run's next submission gets a directory of its own."""
+        try:
+            await self.carriers.call(lambda: mark_reported(job.directory, words))
+        except OSError as error:
+            logger.bind(run=job.run.run_id, reason=str(error)).warning("could not note that the run's end is reported")
+        self._drop(job)
+
+    def _drop(self, job: Followed) -> None:
+        if job.is_taken:
+            self.lost_tags.add(job.tag)
+        self.followed.pop(job.run.run_id, None)
+        job.finished.set()
+
+
+def _note_report(job: Followed, report: JobReport | None, now: float) -> None:
+    """Take down what a transport that answered knows of a job."""
+    if report is None:
+        job.misses = job.misses.another(now)
+        job.is_lost = job.misses.prove_loss(now)
+        if job.is_lost:
+            job.report = None
+        return
+    if report.restarts > job.restarts_said:
+        logger.bind(run=job.run.run_id, restarts=report.restarts).info("the job was requeued")
+        job.restarts_said = report.restarts
+    job.report, job.misses = report, Misses()

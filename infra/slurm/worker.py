@@ -1,0 +1,191 @@
+"""The Prefect worker of type `slurm`: hands runs in as jobs, and keeps the follower going that reports on them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import anyio
+import anyio.abc
+import httpx
+from loguru import logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import InfrastructureNotAvailable, ObjectNotFound
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.workers.base import BaseWorker, BaseWorkerResult
+
+from infra.slurm.carriers import Carriers
+from infra.slurm.census import Census
+from infra.slurm.follower import Follower
+from infra.slurm.outbox import Outbox
+from infra.slurm.ownership import Identity
+from infra.slurm.prefect_runs import PrefectRuns
+from infra.slurm.runs import Place, Proposal, RunNow, RunsRefusedError, RunState, RunsUnavailableError
+from infra.slurm.submission import NoLongerWantedError, Submission
+from infra.slurm.transport import SubmissionRefusedError, TransportUnavailableError
+from infra.slurm.transports import choose_transport, open_transport
+from infra.slurm.variables import SlurmConfiguration, SlurmVariables
+
+TURN_SECONDS = 2.0
+CALL_SECONDS = 15.0  # the follower would rather ask again than wait for an answer
+
+
+class SlurmResult(BaseWorkerResult):
+    """Always status 0: the run's end was proposed by the follower."""
+
+
+class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
+    """Runs each flow run as one job, and owns its state: nothing in the job talks to Prefect."""
+
+    type = "slurm"
+    job_configuration = SlurmConfiguration
+    job_configuration_variables = SlurmVariables
+    _description = "Runs commands as jobs of a SLURM cluster, or of this machine. Jobs need no route to the API."
+
+    _follower: Follower
+    _census: Census
+    _submission: Submission
+    _scope: anyio.CancelScope
+    _wake: anyio.Event
+
+    async def setup(self) -> None:
+        """Connect, then begin to follow: what was left behind by a worker before this one too."""
+        await super().setup()
+        client = await self._exit_stack.enter_async_context(get_client(httpx_settings={"timeout": CALL_SECONDS}))
+        runs = PrefectRuns(
+            client=client,
+            pool=self._work_pool_name,
+            queues=frozenset(self._work_queues),
+            describe=self._describe,
+        )
+        me = Identity.mine(self.name)
+        self._follower = Follower(
+            runs=runs,
+            carriers=Carriers(make=open_transport),
+            outbox=Outbox(runs=runs, wall_us=lambda: time.time_ns() // 1000),
+            me=me,
+            monotonic=time.monotonic,
+        )
+        self._census = Census(
+            runs=runs,
+            follower=self._follower,
+            me=me,
+            monotonic=time.monotonic,
+            busy=lambda: {str(run_id) for run_id in self._submitting_flow_run_ids},
+        )
+        self._submission = Submission(runs=runs, follower=self._follower, me=me)
+        self._scope, self._wake = anyio.CancelScope(), anyio.Event()
+        if self._runs_task_group is not None:
+            self._runs_task_group.start_soon(self._follow)
+
+    async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401  # the base class's
+        """Stop following; jobs go on. With --run-once, not before all are over."""
+        if exc_info[0] is None:
+            for job in list(self._follower.followed.values()):
+                await job.finished.wait()
+        self._scope.cancel()
+        self._follower.end_heartbeats()
+        await super().teardown(*exc_info)
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: SlurmConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> SlurmResult:
+        """Hand a run in, and wait until its end was reported. Never raises for what is wrong with the run."""
+        run = RunNow(
+            run_id=str(flow_run.id), state=RunState.PENDING, state_name="Submitting", run_count=flow_run.run_count
+        )
+        try:
+            if configuration.problems:
+                raise SubmissionRefusedError("; ".join(configuration.problems))
+            followed = await self._submission.hand_in(run, _place(configuration), configuration.spec)
+        except (SubmissionRefusedError, NoLongerWantedError) as error:
+            self.get_flow_run_logger(flow_run).error("No job was handed in: %s", error)
+            if isinstance(error, SubmissionRefusedError):
+                message = f"No job was handed in: {error}"
+                await self._submission.tell(
+                    run.run_id, Proposal(state=RunState.CRASHED, name="Crashed", message=message)
+                )
+            if task_status is not None:
+                task_status.started(error)  # pyright: ignore[reportArgumentType]  # what the base class passes on a failure
+            return SlurmResult(identifier="", status_code=0)
+        job = followed.job or followed.tag
+        if task_status is not None:
+            task_status.started(job)  # pyright: ignore[reportArgumentType]  # stored as text
+        self._wake.set()
+        await followed.finished.wait()
+        return SlurmResult(identifier=job, status_code=0)
+
+    async def kill_infrastructure(
+        self, infrastructure_pid: str, configuration: SlurmConfiguration, grace_seconds: int = 30
+    ) -> None:
+        """End a job; one that is over or unknown is no error. Its own grace holds, not `grace_seconds`."""
+        del grace_seconds
+        carriers = self._follower.carriers
+        try:
+            place = _place(configuration)
+            transport = carriers.get(place.transport, place.jobs_directory)
+            await carriers.call(lambda: transport.cancel([infrastructure_pid]))
+        except (TransportUnavailableError, SubmissionRefusedError) as error:
+            raise InfrastructureNotAvailable(str(error)) from error
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """As the base class, but an API that is away never ends the worker: it follows jobs."""
+        try:
+            return await super().get_and_submit_flow_runs()
+        except httpx.HTTPError as error:
+            logger.bind(reason=_words(error)).warning("could not ask for new runs")
+            return []
+
+    async def sync_with_backend(self) -> None:
+        """As the base class, but an API that is away never ends the worker."""
+        try:
+            await super().sync_with_backend()
+        except httpx.HTTPError as error:
+            logger.bind(reason=_words(error)).warning("could not tell the API that this worker lives")
+
+    async def _follow(self) -> None:
+        """Turn after turn, until the worker ends. An error of ours costs one turn."""
+        with self._scope, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            while True:
+                try:
+                    await self._census.turn()
+                    await self._follower.turn()
+                except Exception:  # noqa: BLE001  # whatever it is, the other jobs must be followed
+                    logger.exception("a turn of the follower failed")
+                with anyio.move_on_after(TURN_SECONDS):
+                    await self._wake.wait()
+                self._wake = anyio.Event()
+
+    async def _describe(self, flow_run: FlowRun) -> Place:
+        """Read a run's job variables again, to find the job of a run that was left behind."""
+        if self._work_pool is None:
+            raise RunsUnavailableError("the work pool is not known yet")
+        try:
+            configuration = await self.job_configuration.resolve_for_flow_run(
+                flow_run, client=self.client, work_pool=self.work_pool, worker_name=self.name
+            )
+        except ObjectNotFound:  # the deployment was deleted while the job runs
+            configuration = await self.job_configuration.from_template_and_values(
+                self.work_pool.base_job_template, flow_run.job_variables or {}, client=self.client
+            )
+        try:
+            return _place(configuration)
+        except SubmissionRefusedError as error:
+            raise RunsRefusedError(str(error)) from error
+
+
+def _place(configuration: SlurmConfiguration) -> Place:
+    """Raises SubmissionRefusedError."""
+    return Place(
+        jobs_directory=configuration.jobs_path,
+        transport=choose_transport(configuration.transport),
+        log_lines_max=configuration.log_lines_max,
+    )
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
