@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from stages.engine import names, sightings
+from stages.engine import names, pauses, sightings
 from stages.engine.catalog import Catalog, passage
 from stages.engine.clock import Clock
 from stages.engine.finding import Action
@@ -16,6 +16,7 @@ from stages.engine.fs import FileSystem
 from stages.engine.glance import Glance, Looker
 from stages.engine.inspection import Inspection
 from stages.engine.layout import Passage, Root
+from stages.engine.plan import Pause
 from stages.engine.sightings import Sightings
 from stages.engine.spec import StageSpec
 from stages.engine.standing import Standing
@@ -46,6 +47,7 @@ class StageStatus:
     """One stage. `opened` of `listed` datasets were looked at; of the others the last full sweep speaks.
 
     `swept_seconds_ago` is that sweep's age, None if there is no trace of one. `troubles` names the first few.
+    `pause` is set while the trigger gives the stage no pollers, because the latest all failed.
     """
 
     stage: str
@@ -60,6 +62,7 @@ class StageStatus:
     swept_seconds_ago: float | None
     retries_asked: int
     troubles: tuple[Trouble, ...]
+    pause: Pause | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,7 @@ class Observer:
             swept_seconds_ago=None if swept is None else max(0.0, self._clock.now() - swept),
             retries_asked=tally.retries_asked,
             troubles=tuple(tally.troubles),
+            pause=pauses.told(fs, self._root, spec.name, now=self._clock.now()),
         )
 
 

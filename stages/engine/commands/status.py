@@ -9,13 +9,14 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from stages.engine import logs
 from stages.engine.commands import context
 from stages.engine.commands.context import Context
 from stages.engine.inspection import PosixInspection
 from stages.engine.manifest import Json
-from stages.engine.quantities import duration
+from stages.engine.quantities import duration, moment
 from stages.engine.standing import Standing
 from stages.engine.status import Observer, StageStatus, Status, Trouble
 
@@ -88,6 +89,9 @@ def render(status: Status) -> Iterator[str]:
         yield " ".join(cells).rstrip()
     yield f"results: {status.results} published in {status.results_at}"
     for stage in status.stages:
+        if stage.pause is not None:
+            yield f"! {stage.stage}, no new pollers until {moment(stage.pause.until)}"
+            yield f"    the latest {stage.pause.failures} all failed, the last one: {stage.pause.why}"
         yield from _troubles(stage)
         yield from _footnotes(stage)
 
@@ -161,6 +165,7 @@ def _stage_facts(stage: StageStatus) -> dict[str, Json]:
         "opened": stage.opened,
         "swept_seconds_ago": stage.swept_seconds_ago,
         "retries_asked": stage.retries_asked,
+        "paused": None if stage.pause is None else asdict(stage.pause),
         "needs_a_person": _named(stage.troubles),
     }
 
