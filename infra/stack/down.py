@@ -48,15 +48,20 @@ def run(arguments: Namespace) -> int:
 def _conclude(stack: Stack, fallen: Fallen) -> None:
     if fallen.killed:
         print(f"killed, as they did not end when asked: {', '.join(fallen.killed)}")
+    if fallen.pollers:
+        print(
+            f"{_count(fallen.pollers, 'poller')} left, by themselves until idle: `phaseline down --pollers` ends them"
+        )
     if not fallen.ended:
         print("nothing was running")
         return
-    if fallen.pollers:
-        print(f"{fallen.pollers} pollers go on by themselves until they are idle: `phaseline up` finds them again,")
-        print("    `phaseline up && phaseline down --pollers` ends them")
     database = stack.place.prefect_home / "prefect.db"
     size = f" ({database.stat().st_size / MEGABYTE:.0f} MB)" if database.exists() else ""
     print(f"left: what Prefect remembers, {short(database)}{size}; logs, {short(stack.place.logs)}")
     if stack.record.root:
         print(f"left: the data root, {short(Path(stack.record.root))}")
     print("all of it again: phaseline up")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from infra.stack.place import Place
 
 HOST = "127.0.0.1"  # nobody else's machine: there is no password
+SLOTS = 8
 LOOPBACK = (HOST, "localhost")
 
 _SERVER = {
@@ -78,6 +80,9 @@ def environment(
         "MPLCONFIGDIR": str(place.cache / "matplotlib"),
         "NO_PROXY": without_proxy,
         "no_proxy": without_proxy,
+        # A poller that waits for datasets holds its slot. With one for each core (the default), on two cores the third
+        # stage of a chain would wait until the first has been idle for minutes.
+        "PHASELINE_LOCAL_SLOTS": kept.get("PHASELINE_LOCAL_SLOTS") or str(max(SLOTS, os.cpu_count() or 1)),
         # Jobs are commands by name: `phaseline` is the one beside this Python.
         "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '/usr/bin:/bin')}",
     }

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from infra.stack.api import Api, Run
+from infra.stack import pollers
 from infra.stack.choices import SERVER
 from infra.stack.display import Display
-from infra.stack.errors import StackError
 from infra.stack.stack import Stack
 
 CONTROL = "control"  # the pool whose runs ask for pollers
 UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
-DRAIN_SECONDS = 90.0  # a poller has 20 s to let go, and 30 s to KILL
+DRAIN_SECONDS = 60.0  # a poller has 20 s to let go, and is killed after 30
 LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fallen:
-    """Who was ended, which of those had to be killed, and how many pollers go on; None if nobody could be asked."""
+    """Who was ended, which of those had to be killed, and how many pollers go on."""
 
     ended: tuple[str, ...]
     killed: tuple[str, ...]
-    pollers: int | None
+    pollers: int
 
 
 def bring_down(stack: Stack, display: Display, *, with_pollers: bool) -> Fallen:
@@ -33,40 +33,41 @@ def bring_down(stack: Stack, display: Display, *, with_pollers: bool) -> Fallen:
     alive = stack.alive()
     pools = [name for name in alive if name not in {SERVER, CONTROL}]
     killed: list[str] = []
-    if with_pollers and CONTROL in alive:
+    if with_pollers:
         killed += stack.end([CONTROL])  # nobody asks for new ones meanwhile
-    pollers = _pollers(stack, display, pools, end=with_pollers) if SERVER in alive else None
+        _end_pollers(stack, display, pools if SERVER in alive else ())
     for step, names in (("workers", [CONTROL, *pools]), ("server", [SERVER])):
         if set(names) & set(alive):
             display.begin(step, "asked to end")
             killed += stack.end(names)
             display.done(step, "ended")
     stack.end([*stack.record.processes])  # what was dead before is forgotten
-    return Fallen(ended=tuple(alive), killed=tuple(killed), pollers=pollers)
+    return Fallen(ended=tuple(alive), killed=tuple(killed), pollers=len(_living(stack)))
 
 
-def _pollers(stack: Stack, display: Display, pools: Sequence[str], *, end: bool) -> int | None:
-    """Return how many pollers go on, after those that shall end have; None if the server does not answer."""
-    try:
-        runs = stack.api.unfinished(pools, UNFINISHED)
-        if end and runs:
-            display.begin("pollers", f"{len(runs)} asked to let go and end")
-            left = _drain(stack.api, pools, runs, display)
-            display.done("pollers", "ended" if not left else f"{len(left)} have not ended")
-            return len(left)
-        return sum(run.state in {"RUNNING", "CANCELLING"} for run in runs)
-    except StackError:
-        return None
-
-
-def _drain(api: Api, pools: Sequence[str], runs: Sequence[Run], display: Display) -> list[Run]:
-    """Cancel runs as the UI does, and wait until their workers say that they are over; returns those that are not."""
+def _end_pollers(stack: Stack, display: Display, pools: Sequence[str]) -> None:
+    """Cancel the runs of these pools as the UI does, so that Prefect knows why; ask whoever is left directly."""
+    runs = stack.api.unfinished(pools, UNFINISHED) if pools else []
+    display.begin("pollers", f"{len(runs)} asked to let go and end")
     for run in runs:
-        is_waiting = run.state == "SCHEDULED"
-        api.set_state(run.id, "CANCELLED" if is_waiting else "CANCELLING", "the stack goes down")
-    until, left = time.monotonic() + DRAIN_SECONDS, list(runs)
-    while left and time.monotonic() < until:
+        state = "CANCELLED" if run.state == "SCHEDULED" else "CANCELLING"
+        stack.api.set_state(run.id, state, "the stack goes down")
+    if runs:
+        _wait(lambda: not stack.api.unfinished(pools, UNFINISHED), display)
+    left = _living(stack)
+    if left:
+        pollers.ask_to_end(Path(stack.record.root or ""), left)
+        _wait(lambda: not _living(stack), display)
+    if runs or left:
+        display.done("pollers", f"{max(len(runs), len(left))} ended")
+
+
+def _living(stack: Stack) -> list[str]:
+    return pollers.living(Path(stack.record.root)) if stack.record.root else []
+
+
+def _wait(is_over: Callable[[], bool], display: Display) -> None:
+    until = time.monotonic() + DRAIN_SECONDS
+    while not is_over() and time.monotonic() < until:
         display.tick()
         time.sleep(LOOK_SECONDS)
-        left = api.unfinished(pools, UNFINISHED)
-    return left

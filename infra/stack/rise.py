@@ -69,7 +69,7 @@ def _open_root(stack: Stack, wanted: Wanted, display: Display) -> None:
     )
     if done.returncode:
         raise StackError(done.stderr.strip().removeprefix("phaseline: "))
-    if "0 directories made" not in done.stdout:
+    if "nothing was missing" not in done.stdout:
         display.done("data root", short(Path(wanted.root)))
 
 

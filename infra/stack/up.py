@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
         here = place.find()
         with locked(here, display.say):
             stack = Stack(here, waiting=display.tick)
-            is_new = bring_up(stack, wanted(arguments, stack.record.root), display)
+            is_new = bring_up(stack, wanted(arguments, stack), display)
     except StackError as error:
         display.clear()
         print(f"phaseline up: {error}", file=sys.stderr)
@@ -60,21 +60,24 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def wanted(arguments: Namespace, root_before: str | None) -> Wanted:
-    """Return what was typed: the root from the option, PHASELINE_ROOT, what it was before, else ./demo-root."""
+def wanted(arguments: Namespace, before: Stack) -> Wanted:
+    """Return what was typed. Not typed: the root is PHASELINE_ROOT, the one before, or ./demo-root.
+
+    The trigger's interval stays as it is while anything of the stack lives, else it is what prefect.yaml says.
+    """
     port: int | None = arguments.port
     if port is not None and port not in USUAL_PORTS:
         raise StackError(f"--port {port} is none: it is from 1 to 65535")
     every: float | None = arguments.trigger_seconds
     if every is not None and every < 1:
         raise StackError(f"--trigger-seconds {every:g}: every second at most")
-    root = arguments.root or os.environ.get("PHASELINE_ROOT") or root_before or DEFAULT_ROOT
+    root = arguments.root or os.environ.get("PHASELINE_ROOT") or before.record.root or DEFAULT_ROOT
     stages = arguments.stages or os.environ.get("PHASELINE_STAGES")
     return Wanted(
         root=str(Path(root).expanduser().absolute()),
         stages=str(Path(stages).expanduser().absolute()) if stages else None,
         port=port,
-        trigger_seconds=every,
+        trigger_seconds=every or (before.record.trigger_seconds if before.alive() else None),
     )
 
 
