@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from infra.slurm.job import JobSpec
+from infra.slurm.job import JobSpec, JobSpecError, render_script
 from infra.slurm.states import JobState, Phase
 from infra.slurm.transport import JobReport, SubmissionRefusedError, TransportUnavailableError
 
@@ -45,6 +45,10 @@ class FakeTransport:
         self._come("submit")
         if self.refusal is not None:
             raise SubmissionRefusedError(self.refusal)
+        try:
+            render_script(spec)
+        except JobSpecError as error:
+            raise SubmissionRefusedError(str(error)) from error
         job = self._id(spec.tag)
         if job is None:
             job = f"fake:{len(self.jobs) + 1}"

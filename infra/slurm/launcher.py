@@ -28,7 +28,7 @@ from infra.slurm.machine import process
 from infra.slurm.slots import take_slot
 
 _SLOT_SECONDS = 0.1  # between two tries to get a slot
-_WATCH_SECONDS = 5.0  # between two looks for a cancellation that no signal came with, from another host
+_WATCH_SECONDS = 2.0  # between two looks for a cancellation that no signal came with, from another host
 _SWEEP_SECONDS = 10.0  # for what cannot be killed, waiting for a disk
 _STORAGE_SECONDS = 3600.0  # how long a result is kept for a storage that is away
 _SIGNALLED = 128  # a shell's exit code for signal n is 128 + n
@@ -83,7 +83,7 @@ class Launcher:
             code, stopped = self._attend(_start_script(f"{self._directory}/script", group), group)
         finally:
             _sweep(group)
-        reason = {"": "", "CANCELLED": "cancelled", "TIMEOUT": f"its {self._limit_seconds} s are over"}[stopped]
+        reason = {"": "", "CANCELLED": "cancelled", "TIMEOUT": f"time limit of {self._limit_seconds} s"}[stopped]
         self._end(state=stopped, reason=reason, code=code, started=started, slot=slot)
 
     def _wait_for_slot(self, slots: int, name: str) -> socket.socket | None:
