@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,9 @@ HEALTH_SECONDS = 2.0
 Json = object  # as json reads it
 
 PAGE = 200  # as many as one answer holds
-NOT_FOUND = 404
+NOT_FOUND, UNAVAILABLE = 404, 503
+BUSY_SECONDS, PAUSE_SECONDS = 30.0, 0.5  # SQLite lets one write: whoever comes second may be told 503
+PLANNED_SECONDS = 180.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Api:
     def is_healthy(self) -> bool:
         """Tell whether a Prefect server answers here."""
         try:
-            return self._ask("GET", "/health", seconds=HEALTH_SECONDS) is True
+            return self._send("GET", "/health", None, HEALTH_SECONDS) is True
         except (OSError, HTTPException, ValueError):
             return False
 
@@ -75,6 +78,8 @@ class Api:
         for schedule in schedules:
             path = f"/deployments/{found['id']}/schedules/{schedule['id']}"
             self._done("PATCH", path, {"schedule": {"interval": seconds}, "active": True})
+        # The scheduler looks at a changed schedule at its next round only.
+        self._done("POST", f"/deployments/{found['id']}/schedule", {"min_time": PLANNED_SECONDS})
 
     def unfinished(self, pools: Sequence[str], states: Sequence[str]) -> list[Run]:
         """Return the runs of these pools in these types of state, the first PAGE of them."""
@@ -115,6 +120,16 @@ class Api:
     def _ask(
         self, method: str, path: str, body: Mapping[str, Json] | None = None, *, seconds: float = TIMEOUT_SECONDS
     ) -> Json:
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return self._send(method, path, body, seconds)
+            except HTTPError as error:
+                if error.code != UNAVAILABLE or time.monotonic() > until:
+                    raise
+            time.sleep(PAUSE_SECONDS)
+
+    def _send(self, method: str, path: str, body: Mapping[str, Json] | None, seconds: float) -> Json:
         data = None if body is None else json.dumps(body).encode()
         request = Request(self._url + path, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310 - always http
         with self._opener.open(request, timeout=seconds) as answer:
