@@ -1,7 +1,13 @@
-"""What every test session prints: its seed, and the figures that simulations put down with `record_property`."""
+"""What holds for every test session: nobody's Prefect but its own, and what it prints at the end.
+
+That is its seed, and the figures that simulations put down with `record_property`.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +17,21 @@ from loguru import logger
 # Examples are new each time; a failure prints the line that replays it, and nothing is kept beside the sources.
 settings.register_profile("phaseline", database=None, deadline=None, print_blob=True)
 settings.load_profile("phaseline")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prefect reads its settings when it is imported: the person's own must be out of sight before."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    home = tempfile.mkdtemp(prefix="phaseline-prefect-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    os.environ |= {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_HOME": home,
+        "PREFECT_PROFILES_PATH": f"{home}/profiles.toml",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # without an address: an error, not a server nobody asked for
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
 
 
 @pytest.fixture(autouse=True)
