@@ -5,7 +5,8 @@ when it is cancelled, sweeps up what it leaves, and writes `result`. Started by 
 so it imports little: a start costs 30 ms.
 
 In the job's directory it makes two create-only symlinks: `launcher`, which process it is (one directory, one launcher,
-for ever), and `began`, once it holds a slot. `cancelled` is other people's, and may come from another host.
+for ever), and `began`, once it holds a slot. `cancelled` is other people's, and may come from another host. Removing
+the directory cancels the job as well.
 
 What is promised when the launcher itself is killed: its guard, the first process of the job's group, kills the whole
 group at once, with no grace, and gives the slot back only then. A process that has left the group is beyond the guard;
@@ -120,9 +121,19 @@ class Launcher:
 
     def _was_cancelled(self) -> bool:
         if not self._is_cancelled and time.monotonic() >= self._next_watch:
-            self._is_cancelled = os.path.lexists(f"{self._directory}/cancelled")
+            self._is_cancelled = os.path.lexists(f"{self._directory}/cancelled") or self._is_removed()
             self._next_watch = time.monotonic() + _WATCH_SECONDS
         return self._is_cancelled
+
+    def _is_removed(self) -> bool:
+        """Tell whether somebody has removed the job's directory: it is there no more, but the one around it is."""
+        try:
+            os.lstat(f"{self._directory}/launcher")
+        except FileNotFoundError:
+            return os.path.isdir(os.path.dirname(self._directory))
+        except OSError:
+            return False
+        return False
 
     def _wait(self, seconds: float) -> None:
         """Sleep until then, or until a child ends, a cancellation comes or may have come."""
@@ -153,7 +164,7 @@ class Launcher:
             try:
                 action()
             except OSError:
-                if time.monotonic() > give_up_at:
+                if time.monotonic() > give_up_at or self._is_removed():
                     raise
                 if slot is not None:
                     slot.close()

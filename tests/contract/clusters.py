@@ -50,9 +50,8 @@ class FakeCluster:
         self._top = top
 
     def held(self, tag: str) -> JobSpec:
-        return JobSpec(
-            tag=tag, name=tag, directory=str(self._top / tag), command=("true",), working_directory=str(self._top)
-        )
+        place = str(self._top / tag)
+        return JobSpec(tag=tag, name=tag, directory=place, command=("true",), working_directory=str(self._top))
 
     def tell(self, job: str, exit_code: int) -> None:
         self.fake.end(job, exit_code)
@@ -62,7 +61,7 @@ class FakeCluster:
 
 
 class LocalCluster:
-    """The real thing, below `top`: jobs in `root/_jobs`, the pipes that end them in `pipes`. Slots are the test's own."""
+    """The real thing: jobs in `root/_jobs`, the pipes that end them in `pipes`; its slots are the test's own."""
 
     def __init__(self, top: Path, slots: int = 1) -> None:
         self._top, self._slots, self._slots_name = top, slots, os.urandom(8).hex()
@@ -131,11 +130,16 @@ class LocalCluster:
     def close(self) -> None:
         """End every job by its launcher, whose guard takes the job with it."""
         here = machine()
-        launchers = [str(path.readlink()) for path in self._top.glob("**/launcher")]
+        launchers = [launcher for job in os.listdir(self.jobs) if (launcher := _link(self.jobs / job / "launcher"))]
         for launcher in launchers:
             if not is_gone(launcher, here):
                 os.kill(pid_of(launcher), signal.SIGKILL)
         wait_until(lambda: all(is_gone(launcher, here) for launcher in launchers), LIMIT_SECONDS, "launchers to end")
+
+
+def _link(path: Path) -> str:
+    """Return what the symlink says, "" if there is none."""
+    return os.readlink(path) if path.is_symlink() else ""
 
 
 def _write_to_reader(pipe: Path, text: str) -> bool:
