@@ -216,7 +216,7 @@ def _make_directory(directory: str) -> None:
 
 def _write(path: str, content: bytes) -> None:
     """Write a file whole, or not at all; the job's environment may hold secrets, so it is its owner's only."""
-    temporary = f"{path}.{os.getpid()}.new"
+    temporary = f"{path}.{os.urandom(4).hex()}.new"  # another worker may be at it
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)
     os.replace(temporary, path)

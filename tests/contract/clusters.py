@@ -71,14 +71,16 @@ class LocalCluster:
         self.transport: Transport = self.worker()
         self.another: Transport = self.worker()
 
-    def worker(self, here: str | None = None, environment: dict[str, str] | None = None) -> LocalTransport:
-        """Return another worker's transport, on another machine by its name."""
+    def worker(
+        self, *, here: str | None = None, environment: dict[str, str] | None = None, jobs: Path | None = None
+    ) -> LocalTransport:
+        """Return another worker's transport: on another machine by its name, or of other jobs on the same slots."""
         return LocalTransport(
-            str(self.jobs),
+            str(jobs or self.jobs),
             slots=self._slots,
             slots_name=self._slots_name,
             here=here,
-            environment=dict(os.environ) if environment is None else environment,
+            environment=os.environ if environment is None else environment,
         )
 
     def spec(
