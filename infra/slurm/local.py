@@ -26,7 +26,8 @@ LAUNCHER_GONE = "its launcher is gone"
 MACHINE_RESTARTED = "its machine was restarted"
 
 _START_SECONDS = 30.0
-_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV")  # and LC_*
+_CACHES = ("XDG_CACHE_HOME", "MPLCONFIGDIR")  # where the worker was told to keep them, not in the home directory
+_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV", *_CACHES)  # and LC_*
 _IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from infra.slurm.launcher import main; main()"
 
@@ -36,7 +37,7 @@ class LocalTransport:
 
     `jobs_directory`: where `find` looks for a tag's directory. `slots`: how many jobs of this user run at once on this
     machine, over all workers that give the same `slots_name`. `environment`: the worker's, of which a job gets
-    PATH, HOME, LANG, LC_*, TMPDIR, USER, LOGNAME and VIRTUAL_ENV. `here`: another machine, for tests.
+    PATH, HOME, LANG, LC_*, TMPDIR, USER, LOGNAME, VIRTUAL_ENV and where caches are. `here`: another machine, for tests.
     A job id is `<host>:<directory>`, the host being the one that the job is on. Cores and memory are not shared out.
     """
 
