@@ -18,6 +18,7 @@ from stages.engine.publication import Publication, Terms, Verdict
 from stages.engine.records import EndKind
 from stages.engine.settlement import Settled
 from stages.engine.store import Claim, Store, storage_error
+from stages.engine.tally import Tally
 from stages.engine.vigil import Limits, Vigil
 from stages.engine.work.order import Work
 
@@ -80,7 +81,7 @@ class Poller:
         self._store, self._work, self._terms, self._limits = store, work, terms, limits
         self._drain, self._rng = drain, rng
         self._discovery = Discovery(store, rng, lease_seconds=terms.expires_seconds)
-        self._streak = Streak()
+        self._streak, self._tally = Streak(), Tally(store.clock)
         self._vigil = Vigil(store=store, drain=drain, limits=limits, heartbeat_seconds=terms.heartbeat_seconds)
         self._publication = Publication(store=store, work=work, terms=terms, vigil=self._vigil)
         self.attempts_made = 0
@@ -93,6 +94,7 @@ class Poller:
         try:
             return self._poll()
         finally:
+            self._tally.tell()
             self._work.close()
 
     def _poll(self) -> Ending:
@@ -104,6 +106,7 @@ class Poller:
             if self.turn() is Turn.WORKED:
                 idle_since, pause = None, LOOK_SECONDS_MIN
                 continue
+            self._tally.tell()
             now = clock.monotonic()
             idle_since = now if idle_since is None else idle_since
             left = idle_since + self._limits.idle_seconds - now
@@ -187,7 +190,7 @@ class Poller:
         if verdict.cause is None:
             settled = self._store.commit(claim)
             if settled is Settled.PUBLISHED:
-                _say(claim).info("published")
+                self._tally.note(claim.attempt)
             elif settled is not None:
                 _say(claim).warning("committed, but {}: phaseline explain {}", settled, claim.attempt.dataset)
             is_ours = settled is not None

@@ -139,7 +139,7 @@ def test_a_child_stays_warm(line: str, site: Site, callable_work: MakeCallable) 
         "global kept; f = os.open(attempt.output / 'x', 66); os.truncate(f, 9); kept = mmap.mmap(f, 9); os.close(f)",
         "global kept; kept = subprocess.Popen(['sleep', '60'])",
         "global kept; kept = os.dup(1)",
-        "[os.close(n) for n in range(3, 20) if 'pipe:' in os.path.realpath(f'/proc/self/fd/{n}')]",
+        "[os.close(n) for n in range(3, 300) if 'pipe:' in os.path.realpath(f'/proc/self/fd/{n}')]",
     ],
 )
 def test_a_child_that_holds_on_is_replaced(line: str, site: Site, callable_work: MakeCallable) -> None:
