@@ -126,13 +126,20 @@ class Launcher:
         return self._is_cancelled
 
     def _is_removed(self) -> bool:
-        """Tell whether somebody has removed the job's directory: it is there no more, but the one around it is."""
+        """Tell whether somebody has removed the job's directory: it is missing from one that is there."""
+        parent, name = os.path.split(self._directory)
         try:
-            os.lstat(f"{self._directory}/launcher")
-        except FileNotFoundError:
-            return os.path.isdir(os.path.dirname(self._directory))
+            handle = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         except OSError:
             return False
+        try:
+            os.readlink(f"{name}/launcher", dir_fd=handle)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        finally:
+            os.close(handle)
         return False
 
     def _wait(self, seconds: float) -> None:

@@ -193,8 +193,14 @@ def _launcher(directory: str) -> str | None:
     try:
         return os.readlink(os.path.join(directory, "launcher"))
     except FileNotFoundError:
-        os.stat(os.path.dirname(directory))
+        pass
+    parent = os.open(os.path.dirname(directory), os.O_RDONLY | os.O_DIRECTORY)
+    try:  # asked again within it: the storage may just have come back
+        return os.readlink(os.path.join(os.path.basename(directory), "launcher"), dir_fd=parent)
+    except FileNotFoundError:
         return None
+    finally:
+        os.close(parent)
 
 
 def _exists(path: str) -> bool:

@@ -348,8 +348,10 @@ def test_a_number_that_is_used_again_is_another_process(cluster: LocalCluster) -
 
 def test_a_result_waits_for_its_storage_and_holds_no_slot_meanwhile(two_slots: LocalCluster, tmp_path: Path) -> None:
     cluster = two_slots
-    job = cluster.transport.submit(cluster.held("a.1"))
-    wait_for(cluster.transport, job, JobState.RUNNING)
+    held = cluster.held("a.1")
+    ready = ("bash", "-c", f"echo ready; {held.command[2]}", *held.command[3:])
+    job = cluster.transport.submit(replace(held, command=ready))
+    wait_for_words(cluster, job, "ready")  # from now on it needs no file of its own
     with cluster.away():
         cluster.tell(job, 4)
         jobs = tmp_path / "others"
