@@ -116,13 +116,17 @@ def _queued(name: str, reason: str) -> Proposal | None:
     """A move from Pending to Pending needs a new name, so the reason is part of it."""
     words = " ".join(reason.split())
     queued = f"Queued: {words[:60]}" if words else "Queued"
-    return None if queued == name else Proposal(state=RunState.PENDING, name=queued, message=f"The job waits. {reason}")
+    return (
+        None
+        if queued == name
+        else Proposal(
+            state=RunState.PENDING, name=queued, message=f"The job waits in the queue: {words or 'no reason given'}."
+        )
+    )
 
 
 def _running(report: JobReport) -> Proposal:
-    return Proposal(
-        state=RunState.RUNNING, name="Running", message=f"The job runs on {report.node}." if report.node else ""
-    )
+    return Proposal(state=RunState.RUNNING, name="Running", message=f"The job runs{_where(report)}.")
 
 
 def _vanished(state: RunState) -> Proposal:
@@ -145,8 +149,12 @@ def _end(state: RunState, report: JobReport) -> Proposal:
     return Proposal(
         state=RunState.FAILED if failed else RunState.CRASHED,
         name="Failed" if failed else "Crashed",
-        message=f"The job ended: {_end_words(report)}.",
+        message=f"The job ended{_where(report)}: {_end_words(report)}.",
     )
+
+
+def _where(report: JobReport) -> str:
+    return f" on {report.node}" if report.node else ""
 
 
 def _end_words(report: JobReport) -> str:
@@ -161,6 +169,5 @@ def _end_words(report: JobReport) -> str:
         cause = ", ".join(part for part in (cause, f"killed by {signal_name(report.signal) or report.signal}") if part)
     elif report.exit_code and report.state is JobState.FAILED:
         cause = exit_words(report.exit_code)
-    where = f" on {report.node}" if report.node else ""
     said = f" ({report.state}: {report.reason})" if report.reason and report.reason != "NonZeroExitCode" else ""
-    return f"{cause or 'for a reason that nobody gave'}{where}{said}"
+    return f"{cause or 'nobody says why'}{said}"

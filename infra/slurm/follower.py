@@ -22,6 +22,7 @@ from infra.slurm.transport import JobReport, TransportUnavailableError
 
 CANCEL_AGAIN_SECONDS = 30.0  # a scheduler may have forgotten what it was asked
 REASON_SECONDS_MIN = 60.0  # between two reasons why a job waits: schedulers change their mind every second
+HURRY_SECONDS = 5.0
 BEAT_SECONDS = 10.0
 NOTHING: Mapping[str, JobReport | None] = {}
 FAILURES_MAX = 3  # in a row within a turn: then the API is away, and the other runs are not tried
@@ -89,6 +90,13 @@ class Follower:
             if self.is_away:
                 logger.info("the API answers again")
             self.is_away = False
+
+    @property
+    def is_hurried(self) -> bool:
+        """True for a few seconds after jobs were asked to end: most do at once, and somebody is waiting."""
+        now = self.monotonic()
+        asked = (job.cancel_asked_at for job in self.followed.values())
+        return any(at is not None and now - at < HURRY_SECONDS for at in asked)
 
     async def _look(self) -> None:
         """Ask each transport once for all its jobs, and see who else has entered the registers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -187,4 +188,5 @@ def _time(at_us: int) -> datetime:
 
 
 def _microseconds(time: datetime) -> int:
-    return (time - _EPOCH) // timedelta(microseconds=1)
+    """Prefect's times may be pendulum's, whose differences do not divide by a timedelta."""
+    return calendar.timegm(time.utctimetuple()) * 1_000_000 + time.microsecond

@@ -84,7 +84,7 @@ class SlurmConfiguration(BaseJobConfiguration):
         """Complete the environment, and collect what is wrong. The base class's is not wanted: it adds Prefect's."""
         del worker_name, worker_id
         self._related_objects = {"deployment": deployment, "flow": flow, "flow-run": flow_run}
-        self.name = flow_run.name
+        self.name = self.name or flow_run.name
         self._problems = [
             *_unknown_variables(flow_run, deployment, work_pool),
             *_unknown_parameters(flow_run, deployment),

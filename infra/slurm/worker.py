@@ -28,6 +28,7 @@ from infra.slurm.transports import choose_transport, open_transport
 from infra.slurm.variables import SlurmConfiguration, SlurmVariables
 
 TURN_SECONDS = 2.0
+HURRIED_TURN_SECONDS = 0.5
 CALL_SECONDS = 15.0  # the follower would rather ask again than wait for an answer
 
 
@@ -156,7 +157,7 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
                     await self._follower.turn()
                 except Exception:  # noqa: BLE001  # whatever it is, the other jobs must be followed
                     logger.exception("a turn of the follower failed")
-                with anyio.move_on_after(TURN_SECONDS):
+                with anyio.move_on_after(HURRIED_TURN_SECONDS if self._follower.is_hurried else TURN_SECONDS):
                     await self._wake.wait()
                 self._wake = anyio.Event()
 

@@ -1,0 +1,1 @@
+"""The worker of type slurm, without a server, processes or a cluster."""
