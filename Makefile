@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check verify bench lock clean
+.PHONY: help setup up down demo test check verify bench lock clean
 
 bin := .venv/bin
 export TMPDIR := $(CURDIR)/.tmp
@@ -20,8 +20,14 @@ help: ## this list
 setup: ## make .venv with bin/phaseline in it (a second time: nothing to do)
 	@bash .ci/setup
 
-demo: setup ## two dozen datasets and more through five stages, then where the reports are
-	@$(bin)/phaseline demo
+up: setup ## Prefect on this machine: server, work pools, deployments, workers (a second time: what is missing)
+	@$(bin)/phaseline up $(ARGS)
+
+down: setup ## end what `make up` started
+	@$(bin)/phaseline down $(ARGS)
+
+demo: setup ## Prefect up, thirty datasets through five stages, then where the reports are, Prefect down
+	@$(bin)/phaseline demo $(ARGS)
 
 test: setup ## every test but the long simulations
 	@echo '== tests'

@@ -1,0 +1,1 @@
+"""The whole, with Prefect: real servers, real workers, real pollers."""
