@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
@@ -23,11 +21,7 @@ from stages.engine.spec import StageSpec
 UNKNOWN = Backlog(waiting=0, in_flight=0, held_back=0)
 
 
-def _named() -> str:
-    return f"trigger {datetime.now().astimezone():%H:%M:%S}"
-
-
-@flow(name="trigger", flow_run_name=_named)
+@flow(name="trigger", flow_run_name=facts.run_name)
 def trigger() -> State[None]:
     """Give every stage the pollers that its backlog asks for, and return.
 
@@ -92,15 +86,13 @@ def _create(each: Ask, known: Pollers, now: float) -> str:
     """
     if known.deployment is None:
         return each.why
-    clock_time = f"{datetime.fromtimestamp(now).astimezone():%H:%M:%S}"
     for number in range(1, each.pollers + 1):
         of_how_many = f" ({number} of {each.pollers})" if each.pollers > 1 else ""
         try:
             run_deployment(
                 known.deployment,
-                flow_run_name=f"{each.stage} poller {clock_time}{of_how_many}",
+                flow_run_name=f"{each.stage} poller {facts.clock_time(now)}{of_how_many}",
                 timeout=0,
-                tags=[f"stage:{each.stage}"],
                 idempotency_key=f"{each.stage} {now:.3f} {number}",
                 as_subflow=False,
             )

@@ -6,9 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.server import shared
+
+DRAIN_SECONDS = 10
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +21,8 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> 
     base = tmp_path_factory.getbasetemp()
     with shared((base if worker_id == "master" else base.parent) / "prefect-server") as url:
         yield url
+        for queue in (APILogWorker, EventsWorker):  # else they go on trying to reach it when it is gone
+            queue.drain_all(timeout=DRAIN_SECONDS)
 
 
 @pytest.fixture
