@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stages.engine.errors import UsageError
@@ -40,7 +40,32 @@ class Settings(BaseSettings):
     grace_seconds: Seconds = 20.0  # how long a poller that is asked to stop has for letting go
     code_version: str = ""
     image: str = ""
+    parameters: str = ""  # JSON: what the poll run that this poller is the job of was given
     log_level: Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+
+
+class PollParameters(BaseModel):
+    """What a poll run may be given, besides which deployment it is of; an option that is typed goes before."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str | None = None
+    until_idle: bool = False
+    datasets: Annotated[int, Field(ge=1)] | None = None
+
+
+def poll_parameters(text: str) -> PollParameters:
+    """Read PHASELINE_PARAMETERS; raises UsageError naming the parameter that cannot be used."""
+    try:
+        return PollParameters.model_validate_json(text or "{}")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"])) or "PHASELINE_PARAMETERS"
+        what = "there is no such parameter" if first["type"] == "extra_forbidden" else first["msg"]
+        raise UsageError(
+            f"parameter {name} = {first['input']!r}: {what}",
+            todo=f"parameters of poll: {', '.join(PollParameters.model_fields)}",
+        ) from None
 
 
 def load() -> Settings:

@@ -21,6 +21,7 @@ from stages.engine.errors import ExitCode, UsageError
 from stages.engine.identity import current
 from stages.engine.mounts import mount_of
 from stages.engine.poller import Poller
+from stages.engine.settings import poll_parameters
 from stages.engine.spec import StageSpec
 from stages.engine.vigil import Limits
 from stages.engine.work.callable_work import CallableWork
@@ -46,6 +47,7 @@ def run(arguments: Namespace) -> int:
     """Poll; the exit code says why it ended."""
     at = context.opened(arguments)
     spec = at.catalog.stage(arguments.stage)
+    _complete(arguments, at.settings.parameters)
     logs.configure(at.settings.log_level)
     os.umask(at.settings.umask)
     limits = _limits(arguments, at, spec, os.environ)
@@ -58,6 +60,18 @@ def run(arguments: Namespace) -> int:
     ending = poller.poll()
     logger.bind(stage=spec.name, attempts=poller.attempts_made).info("poller ended: {}", ending)
     return ExitCode.OK
+
+
+def _complete(arguments: Namespace, parameters: str) -> None:
+    """Take what is not typed from the run that this poller is the job of (PHASELINE_PARAMETERS)."""
+    given = poll_parameters(parameters)
+    if given.stage not in (None, arguments.stage):
+        raise UsageError(
+            f"the run is for stage {given.stage!r}, its command polls {arguments.stage!r}",
+            todo=f"prefect deployment run poll/{given.stage}",
+        )
+    arguments.until_idle = arguments.until_idle or given.until_idle
+    arguments.datasets = given.datasets if arguments.datasets is None else arguments.datasets
 
 
 def _poller(at: Context, spec: StageSpec, limits: Limits, drain: Drain) -> Poller:
