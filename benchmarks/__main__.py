@@ -18,6 +18,7 @@ from benchmarks import (
     pipeline,
     report,
     status,
+    sweep,
     syscalls,
 )
 from benchmarks.figures import Figure, Table
@@ -30,6 +31,7 @@ ALL: Mapping[str, Measure] = {
     "command": command.measure,
     "backlog": backlog.measure,
     "status": status.measure,
+    "sweep": sweep.measure,
     "hashing": hashing.measure,
     "syscalls": syscalls.measure,
 }

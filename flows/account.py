@@ -64,12 +64,15 @@ class Account:
 
 def rows(accounts: Sequence[Account]) -> list[Row]:
     """Return the table: what needs a person first, then what was done, then stages without any."""
+    unswept = [
+        _row(one.stage, "", "not swept", one.trouble, "mend that; the next sweep tries again")
+        for one in accounts
+        if one.trouble
+    ]
     urgent: list[Row] = []
     done: list[Row] = []
     quiet: list[Row] = []
     for one in accounts:
-        if one.trouble:
-            urgent.append(_row(one.stage, "", "not swept", one.trouble, "mend the storage; the next sweep tries again"))
         urgent += [_of_poller(one, dataset) for dataset in one.by_pollers]
         for finding in one.findings:
             into = urgent if finding.action.needs_a_person or finding.action is Action.STORAGE else done
@@ -81,7 +84,7 @@ def rows(accounts: Sequence[Account]) -> list[Row]:
             quiet.append(_row(one.stage, "", f"{one.known:,} in quarantine", "reported before", todo))
         elif one.report is not None and not one.findings and not one.by_pollers:
             quiet.append(_row(one.stage, "", "nothing to do", f"{one.report.opened:,} looked at", ""))
-    return [*urgent, *done, *quiet]
+    return [*unswept, *urgent, *done, *quiet]
 
 
 def message(accounts: Sequence[Account]) -> str:

@@ -24,7 +24,7 @@ from flows.portions import Pass, Portion, portions
 from stages.engine import news
 from stages.engine.commands import sweep as command
 from stages.engine.commands.context import Context
-from stages.engine.errors import PhaselineError
+from stages.engine.errors import PhaselineError, StorageError
 from stages.engine.finding import Finding
 from stages.engine.history import latest_end
 from stages.engine.identity import current
@@ -114,7 +114,7 @@ def _sweep(passes: Sequence[Pass], *, full: bool | None) -> list[Swept]:
     swept_all: list[Swept] = []
     for swept, survey in zip(passes, looked, strict=True):
         mine = [end for portion, end in zip(work, ends, strict=True) if portion.swept is swept]
-        trouble = next((str(end) for end in (survey, *mine) if isinstance(end, BaseException)), "")
+        trouble = next((_words(end) for end in (survey, *mine) if isinstance(end, BaseException)), "")
         findings = [one for end in mine if not isinstance(end, BaseException) for one in end]
         swept_all.append((swept, survey if isinstance(survey, Survey) else None, findings, trouble))
     return swept_all
@@ -123,6 +123,11 @@ def _sweep(passes: Sequence[Pass], *, full: bool | None) -> list[Swept]:
 def _ends(futures: Iterable[PrefectFuture[T]]) -> list[T | BaseException]:
     """Wait for all; what one returned, or what it raised."""
     return [cast("T | BaseException", future.result(raise_on_failure=False)) for future in futures]
+
+
+def _words(error: BaseException) -> str:
+    """What is wrong and where; what is to be done about it the table says."""
+    return f"{error.what}: {error.where}" if isinstance(error, StorageError) else str(error)
 
 
 def _account(at: Context, swept: Pass, survey: Survey | None, findings: list[Finding], trouble: str) -> Account:
