@@ -1,8 +1,8 @@
 """Sweep: the flow over a hundred thousand datasets against `phaseline sweep`, and what it asks of the server then.
 
 Both in one process that is warm, the flow with a real server beside it (SQLite, this machine); wall time, for a flow
-waits for its server. *Mapped runs* and *requests* are those of many datasets less those of ten: logs are sent in packets
-by time, so a sweep that takes longer may send a packet more. In memory.
+waits for its server. *Mapped runs* and *requests* are those of many datasets less those of ten: logs are sent in
+packets by time, so a sweep that takes longer may send a packet more. In memory.
 """
 
 from __future__ import annotations
@@ -107,6 +107,8 @@ def _swept(place: Place, url: str, count: int) -> Measured:
         "DO_NOT_TRACK": "1",
     }
     words = [sys.executable, "-m", "benchmarks.sweeping", str(place.rounds(ROUNDS))]
-    printed = subprocess.run(words, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    ended = subprocess.run(words, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise RuntimeError(ended.stderr)
     shutil.rmtree(root)
-    return cast("Measured", json.loads(printed.stdout.splitlines()[-1]))
+    return cast("Measured", json.loads(ended.stdout.splitlines()[-1]))
