@@ -17,7 +17,8 @@ from infra.slurm.transport import JobReport
 class Followed:
     """One run and its job. Only the follower changes it; `finished` is set when nothing is left to do here.
 
-    `number` is the k of the register that says so; `job` is None while the transport has not been able to name it.
+    `number` is the k of the register that says so; `notes` are lines of ours for the run's log;
+    `job` is None while the transport has not been able to name it.
     """
 
     run: RunNow
@@ -37,7 +38,8 @@ class Followed:
     cancel_asked_at: float | None = None
     queued_at: float | None = None
     renewed_at: float | None = None
-    restarts_said: int = 0
+    restarts: int | None = None
+    notes: list[str] = field(default_factory=list[str])
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

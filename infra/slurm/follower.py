@@ -79,6 +79,7 @@ class Follower:
         try:
             await self._note_cancellations()
             await self.outbox.send(list(self.followed.values()))
+            await self.outbox.send_notes(list(self.followed.values()))
             await self._advance_all()
         except RunsUnavailableError as error:
             if not self.is_away:
@@ -245,7 +246,8 @@ def _note_report(job: Followed, report: JobReport | None, now: float) -> None:
         if job.is_lost:
             job.report = None
         return
-    if report.restarts > job.restarts_said:
-        logger.bind(run=job.run.run_id, restarts=report.restarts).info("the job was requeued")
-        job.restarts_said = report.restarts
+    if job.restarts is not None and report.restarts > job.restarts:
+        why = f" ({report.reason})" if report.reason else ""
+        job.notes.append(f"The scheduler has put the job back into its queue{why}.")
+    job.restarts = report.restarts
     job.report, job.misses = report, Misses()

@@ -7,6 +7,7 @@ between, the API is asked which of the lines it has.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from loguru import logger
 from infra.slurm.folder import Sent, read_output, write_sent
 from infra.slurm.followed import Followed
 from infra.slurm.joblog import Excerpt, is_capped, read_lines
-from infra.slurm.runs import LINES_PER_CALL_MAX, Runs, RunsRefusedError
+from infra.slurm.runs import LINES_PER_CALL_MAX, LogLine, Runs, RunsRefusedError
 
 CALLS_PER_TURN_MAX = 20
 
@@ -44,6 +45,19 @@ class Outbox:
             lines = sum(len(letter.excerpt.lines) for letter in letters)
             if lines < LINES_PER_CALL_MAX and all(letter.reaches_end for letter in letters):
                 return
+
+    async def send_notes(self, jobs: Sequence[Followed]) -> None:
+        """Send what there is to say beside the output; each once, or, where the answer is lost, perhaps not at all."""
+        notes = [(job, text) for job in jobs for text in job.notes][:LINES_PER_CALL_MAX]
+        for job, text in notes:
+            job.notes.remove(text)
+        if notes:
+            await self.runs.send_logs(
+                [
+                    LogLine(run_id=job.run.run_id, at_us=self.wall_us(), level=logging.WARNING, text=text)
+                    for job, text in notes
+                ]
+            )
 
     async def _collect(self, jobs: Sequence[Followed]) -> list[_Letter]:
         """Return what there is to send, LINES_PER_CALL_MAX at most in all."""

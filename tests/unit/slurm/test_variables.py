@@ -1,0 +1,145 @@
+"""Job variables: what a deployment may say, what is refused, and what a job gets in its environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import anyio
+import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, StateType, WorkPool
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.plugins import load_prefect_collections
+from prefect.workers.base import BaseWorker
+
+from infra.slurm.runs import RunState
+from infra.slurm.transport import SubmissionRefusedError
+from infra.slurm.transports import choose_transport, local_slots
+from infra.slurm.variables import SlurmConfiguration, SlurmVariables, unknown_names
+from infra.slurm.worker import SlurmWorker
+
+NOWHERE = "http://prefect.invalid/api"
+SCHEMA = {"type": "object", "properties": {"stage": {"type": "string"}}}
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHASELINE_ROOT", "/shared/root")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:secret")
+
+
+def configure(
+    job_variables: Mapping[str, Any] | None = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    of_run: Mapping[str, Any] | None = None,
+) -> SlurmConfiguration:
+    """Return what the worker makes of a deployment's job variables and a run's parameters."""
+    values = {"command": ["phaseline", "poll", "phase4"], **(job_variables or {})}
+    template = SlurmWorker.get_default_base_job_template()
+    pool = WorkPool(name="pool", type="slurm", base_job_template=template, default_queue_id=uuid4())
+    deployment = DeploymentResponse(
+        name="phase4", flow_id=uuid4(), job_variables=values, parameter_openapi_schema=SCHEMA, labels={}
+    )
+    flow_run = FlowRun(
+        id=uuid4(),
+        flow_id=uuid4(),
+        name="phase4 poller",
+        parameters=dict(parameters or {}),
+        job_variables=dict(of_run or {}),
+    )
+
+    async def make() -> SlurmConfiguration:
+        return await SlurmConfiguration.from_template_and_values(template, values, client=PrefectClient(NOWHERE))
+
+    configuration = anyio.run(make)
+    configuration.prepare_for_flow_run(flow_run, deployment, None, pool, "w1")
+    return configuration
+
+
+def test_prefect_finds_the_worker() -> None:
+    load_prefect_collections()
+    assert BaseWorker.get_worker_class_from_type("slurm") is SlurmWorker
+
+
+def test_every_variable_is_described_and_reaches_the_job() -> None:
+    properties = SlurmVariables.model_json_schema()["properties"]
+    assert all(properties[name].get("description") for name in properties)
+    assert set(SlurmVariables.model_fields) == set(SlurmConfiguration.model_fields)
+
+
+def test_a_job_is_what_the_job_variables_say() -> None:
+    spec = configure(
+        {"cpus": 4, "memory_mb": 2000, "gpus": 1, "time_limit_minutes": 90, "partition": "gpu", "grace_seconds": 5}
+    ).spec("r.0")
+    assert spec.command == ("phaseline", "poll", "phase4")
+    assert (spec.cpus, spec.memory_mb, spec.gpus, spec.time_limit_seconds) == (4, 2000, 1, 5400)
+    assert (spec.partition, spec.account, spec.grace_seconds, spec.name) == ("gpu", "", 5, "phase4 poller")
+    assert spec.directory == spec.working_directory == "/shared/root/_jobs/r.0"
+
+
+def test_the_environment_is_ours_and_the_deployments_and_nothing_of_prefects() -> None:
+    configuration = configure(
+        {"env": {"PHASELINE_STAGES": "/s", "PHASELINE_ROOT": "/elsewhere", "X": "1"}, "image": "image.sif"},
+        parameters={"stage": "phase4"},
+    )
+    assert configuration.problems == []
+    environment = configuration.spec("r.0").environment
+    assert {name: value for name, value in environment.items() if name != "PHASELINE_PARAMETERS"} == {
+        "PHASELINE_ROOT": "/elsewhere",
+        "PHASELINE_STAGES": "/s",
+        "PHASELINE_IMAGE": "image.sif",
+        "X": "1",
+    }
+    assert json.loads(environment["PHASELINE_PARAMETERS"]) == {"stage": "phase4"}
+
+
+def test_settings_of_prefect_are_refused_in_a_job() -> None:
+    configuration = configure({"env": {"PREFECT_API_URL": "http://x"}})
+    assert configuration.problems == ["env PREFECT_API_URL: jobs get nothing of Prefect's"]
+    assert not [name for name in configuration.spec("r.0").environment if name.startswith("PREFECT")]
+
+
+def test_unknown_names_are_refused_with_those_that_exist() -> None:
+    problems = configure({"cpu": 3}, parameters={"stge": "x"}, of_run={"env.X": "1"}).problems
+    assert len(problems) == 2
+    assert problems[0].startswith("job variable 'cpu' does not exist; did you mean 'cpus'? there are: account, command")
+    assert problems[1] == "parameter 'stge' does not exist; did you mean 'stage'? there are: stage"
+    assert unknown_names("parameter", ["zzz"], []) == ["parameter 'zzz' does not exist; there are: none"]
+
+
+def test_a_command_and_a_place_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PHASELINE_ROOT")
+    assert [problem.split(";")[0].split(":")[0] for problem in configure({"command": []}).problems] == [
+        "job variable 'command' is empty",
+        "no directory for jobs",
+    ]
+    assert configure({"jobs_directory": "/jobs"}).problems == []
+
+
+def test_transports_are_chosen_and_what_there_is_not_is_refused() -> None:
+    assert choose_transport("local") == "local"
+    assert choose_transport("auto", lambda name: None) == "local"
+    for wanted in ("sbatch", "slurmrestd", "Local"):
+        with pytest.raises(SubmissionRefusedError, match="there are: auto, local"):
+            choose_transport(wanted)
+    with pytest.raises(SubmissionRefusedError, match="set transport to local"):
+        choose_transport("auto", lambda name: f"/usr/bin/{name}")
+
+
+def test_slots_are_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert local_slots() >= 1
+    monkeypatch.setenv("PHASELINE_LOCAL_SLOTS", "3")
+    assert local_slots() == 3
+    for text in ("0", "-1", "many"):
+        monkeypatch.setenv("PHASELINE_LOCAL_SLOTS", text)
+        with pytest.raises(SystemExit, match="PHASELINE_LOCAL_SLOTS"):
+            local_slots()
+
+
+def test_states_have_prefects_names() -> None:
+
+    assert {state.value for state in RunState} == {state.value for state in StateType}
