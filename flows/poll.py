@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Protocol, cast
+from typing import Annotated, Protocol, cast
 
 from prefect import flow
+from pydantic import Field
 
 from flows import facts
 
@@ -20,7 +21,7 @@ class _Started(Protocol):
 
 
 @flow(name="poll")
-def poll(stage: str, *, until_idle: bool = False, datasets: int | None = None) -> None:
+def poll(stage: str, *, until_idle: bool = False, datasets: Annotated[int, Field(ge=1)] | None = None) -> None:
     """Claim the datasets of a stage, one after the other, and work on them.
 
     Args:

@@ -73,7 +73,9 @@ class Pipeline:
     def add(self, count: int, location: str = "IN") -> None:
         """Let so many datasets wait."""
         for number in range(count):
-            os.mkdir(f"{self.root.path}/{location}/ds{number}")
+            dataset = Path(self.root.path, location, f"ds{number}")
+            dataset.mkdir()
+            (dataset / "a.txt").touch()
 
     def deployment(self, stage: str) -> UUID:
         """Return the id of a stage's deployment."""
