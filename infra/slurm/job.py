@@ -76,7 +76,8 @@ trap 'pass_on USR1' USR1
 if [[ -n ${SLURM_JOB_ID-} ]]; then trap 'again=yes' TERM; else trap 'pass_on TERM' TERM; fi
 printf -v started '%(%s)T' -1"""
 
-# `wait` returns early when a signal is caught, and says the same again when asked twice.
+# `wait` returns early when a signal is caught, and says the same again when asked twice. When TERM and USR1 arrive in
+# the same moment bash drops USR1: the one that matters stays.
 _WAITING = """\
 command=$!
 [[ -z $early ]] || kill -s "$early" "$command"

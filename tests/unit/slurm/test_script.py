@@ -1,0 +1,178 @@
+"""What does a job's script say, as text, and what is refused before there is one?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from string import ascii_letters, digits
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.slurm.job import JobSpec, JobSpecError, render_script
+from tests.unit.slurm.sbatch import read_directives
+
+SPEC = JobSpec(
+    tag="0a1b.1",
+    name="phase4 poller 12:30:05",
+    directory="/data/_jobs/0a1b.1",
+    command=("phaseline", "poll", "phase4"),
+    working_directory="/data",
+    environment={"PHASELINE_ROOT": "/data", "A": "it's $(x)"},
+)
+FULL = replace(
+    SPEC,
+    time_limit_seconds=90_061,
+    grace_seconds=40,
+    cpus=4,
+    memory_mb=2000,
+    gpus=2,
+    partition="gpu",
+    account="me",
+    qos="high",
+    constraint="a100&nvme",
+)
+
+SCRIPT = """\
+#!/bin/bash
+#SBATCH --job-name=phase4\\ poller\\ 12:30:05
+#SBATCH --comment=0a1b.1
+#SBATCH --output=/data/_jobs/0a1b.1/output
+#SBATCH --open-mode=append
+#SBATCH --chdir=/data
+#SBATCH --nodes=1
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task=1
+
+command='' early='' again=yes
+pass_on() { again=yes; if [[ -n $command ]]; then kill -s "$1" "$command" 2>/dev/null; else early=$1; fi; }
+trap 'pass_on USR1' USR1
+if [[ -n ${SLURM_JOB_ID-} ]]; then trap 'again=yes' TERM; else trap 'pass_on TERM' TERM; fi
+printf -v started '%(%s)T' -1
+carry_out() {  # a function, so that bash tells of its death without quoting what is in it
+    cd -- /data || exit 72
+    unset "${!PREFECT_@}"
+    export A='it'"'"'s $(x)'
+    export PHASELINE_ROOT=/data
+    trap - INT QUIT
+    exec -- phaseline poll phase4
+}
+carry_out </dev/null &
+command=$!
+[[ -z $early ]] || kill -s "$early" "$command"
+while [[ -n $again ]]; do again=''; wait "$command"; code=$?; done
+if [[ -n ${SLURM_JOB_ID-} ]]; then
+    printf -v ended '%(%s)T' -1
+    state=COMPLETED exit_code=$code signal=null restarts=${SLURM_RESTART_COUNT:-0}
+    (( code == 0 )) || state=FAILED
+    (( code <= 128 || code > 192 )) || { signal=$(( code - 128 )); exit_code=null; }
+    result=/data/_jobs/0a1b.1/result.$SLURM_JOB_ID.$restarts
+    {
+        printf '{"state": "%s", "exit_code": %s, "signal": %s, ' "$state" "$exit_code" "$signal"
+        printf '"restarts": %s, "started": %s, "ended": %s, ' "$restarts" "$started" "$ended"
+        printf '"node": "%s"}\\n' "${SLURMD_NODENAME:-$HOSTNAME}"
+    } >"$result.new" && mv -f -- "$result.new" "$result"
+fi
+exit "$code"
+"""
+
+LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=30)
+ANYTHING = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+def test_the_script() -> None:
+    assert render_script(SPEC) == SCRIPT
+
+
+def test_what_is_asked_of_slurm() -> None:
+    assert read_directives(render_script(FULL))[5:] == [
+        "--nodes=1",
+        "--ntasks=1",
+        "--cpus-per-task=4",
+        "--mem=2000M",
+        "--gres=gpu:2",
+        "--time=1-01:01:01",
+        "--signal=B:USR1@40",
+        "--partition=gpu",
+        "--account=me",
+        "--qos=high",
+        "--constraint=a100&nvme",
+    ]
+
+
+@pytest.mark.parametrize(("limit", "grace", "warning"), [(3600, 30, 30), (40, 30, 20), (1, 30, 0), (None, 30, 0)])
+def test_the_warning_leaves_half_of_the_time(limit: int | None, grace: int, warning: int) -> None:
+    assert replace(SPEC, time_limit_seconds=limit, grace_seconds=grace).warning_seconds == warning
+
+
+@given(name=ANYTHING, directory=LINE, words=st.lists(LINE, min_size=4, max_size=4))
+def test_sbatch_reads_what_was_meant(name: str, directory: str, words: list[str]) -> None:
+    """No text can add a directive, or change another one."""
+    directory = "/" + directory.replace("\\", "_")
+    partition, account, qos, constraint = words
+    spec = replace(
+        SPEC,
+        name=name,
+        directory=directory,
+        working_directory=directory,
+        partition=partition,
+        account=account,
+        qos=qos,
+        constraint=constraint,
+    )
+    options = [option.partition("=") for option in read_directives(render_script(spec))]
+    assert [name for name, _, _ in options][:8] == [
+        "--job-name",
+        "--comment",
+        "--output",
+        "--open-mode",
+        "--chdir",
+        "--nodes",
+        "--ntasks",
+        "--cpus-per-task",
+    ]
+    said = {name: value for name, _, value in options}
+    assert len(said) == len(options)
+    assert said["--output"] == directory.replace("%", "%%") + "/output"
+    assert said["--chdir"] == directory
+    assert [said.get(f"--{option}", "") for option in ("partition", "account", "qos", "constraint")] == words
+
+
+def test_a_name_in_lines_becomes_one() -> None:
+    directives = read_directives(render_script(replace(SPEC, name="a\n#SBATCH --uid=0\r\tb\0")))
+    assert directives[0] == "--job-name=a #SBATCH --uid=0  b"
+    assert read_directives(render_script(replace(SPEC, name="\n")))[0] == f"--job-name={SPEC.tag}"
+
+
+REFUSED = {
+    "no command": replace(SPEC, command=()),
+    "NUL byte": replace(SPEC, command=("a", "b\0c")),
+    "NUL byte: ": replace(SPEC, environment={"A": "\0"}),
+    "absolute path": replace(SPEC, directory="/a\nb"),
+    "control characters": replace(SPEC, working_directory="/a\x1bb"),
+    "backslashes": replace(SPEC, directory="/a\\b"),
+    "'relative'": replace(SPEC, working_directory="relative"),
+    "no tag": replace(SPEC, tag="a/b"),
+    "at least a second": replace(SPEC, time_limit_seconds=0),
+    "'a-b'": replace(SPEC, environment={"a-b": "1"}),
+    "'x\\\\n'": replace(SPEC, environment={"x\n": "1"}),
+    "'UID'": replace(SPEC, environment={"UID": "1"}),
+    "take PREFECT_API_URL out": replace(SPEC, environment={"PREFECT_API_URL": "1"}),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_no_script_can_hold_is_refused(why: str) -> None:
+    with pytest.raises(JobSpecError, match=why):
+        render_script(REFUSED[why])
+
+
+@given(st.text(ascii_letters + digits + "._-", min_size=1))
+def test_a_tag_is_a_directorys_name(tag: str) -> None:
+    if tag[0] in "._-":
+        with pytest.raises(JobSpecError):
+            render_script(replace(SPEC, tag=tag))
+    else:
+        assert os.path.basename(tag) == tag
+        render_script(replace(SPEC, tag=tag))
