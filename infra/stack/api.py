@@ -19,10 +19,10 @@ TIMEOUT_SECONDS = 30.0
 HEALTH_SECONDS = 2.0
 Json = object  # as json reads it
 
-PAGE = 200  # as many as one answer holds
+PAGE, BULK = 200, 50  # as many as one answer holds, and one request may delete
 NOT_FOUND, UNAVAILABLE = 404, 503
 BUSY_SECONDS, PAUSE_SECONDS = 30.0, 0.5  # SQLite lets one write: whoever comes second may be told 503
-PLANNED_SECONDS = 180.0
+PLANNED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,18 @@ class Api:
         return [
             Run(id=one["id"], name=one["name"], state=one["state_type"], pool=one["work_pool_name"]) for one in answer
         ]
+
+    def forget_planned(self, pool: str) -> None:
+        """Delete the runs that the scheduler has planned for a pool and nobody has begun; it plans new ones itself."""
+        asked = {
+            "work_pools": {"name": {"any_": [pool]}},
+            "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+            "limit": PAGE,
+        }
+        found = cast("list[dict[str, Json]]", self._done("POST", "/flow_runs/filter", asked))
+        planned = [one["id"] for one in found if one["auto_scheduled"]]
+        for start in range(0, len(planned), BULK):
+            self._done("POST", "/flow_runs/bulk_delete", {"flow_runs": {"id": {"any_": planned[start : start + BULK]}}})
 
     def set_state(self, run: str, state: str, message: str) -> None:
         """Propose a state for a run, as the button in the UI does."""

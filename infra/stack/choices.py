@@ -11,6 +11,7 @@ from infra.stack.errors import StackError
 from infra.stack.record import Record
 
 SERVER = "server"
+CONTROL = "control"  # the pool of the trigger and the sweep
 PORT = 4200  # Prefect's own
 PORTS_TRIED = 100
 

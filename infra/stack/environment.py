@@ -24,10 +24,11 @@ _SERVER = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     # A holder that was killed blocks its limit for a minute, not for five: whoever lives renews.
     "PREFECT_SERVER_CONCURRENCY_INITIAL_DEPLOYMENT_LEASE_DURATION": "60",
-    # Runs are planned three minutes ahead, not an hour (sixty triggers): whatever was planned before the machine was
-    # off comes late, all at once. Looked at twice as often, so that the plan never runs dry.
-    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT180S",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "30",
+    # Runs are planned a minute ahead, not an hour: whatever was planned when the server died comes late, all at once,
+    # and SQLite has stalled for a minute under two dozen. Looked at often, so that the plan never runs dry.
+    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_SCHEDULED_TIME": "PT60S",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_MIN_RUNS": "1",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "15",
     # A new or changed schedule is planned at once.
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "1",
 }

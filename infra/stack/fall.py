@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.stack import pollers
-from infra.stack.choices import SERVER
+from infra.stack.choices import CONTROL, SERVER
 from infra.stack.display import Display
+from infra.stack.errors import StackError
 from infra.stack.stack import Stack
 
-CONTROL = "control"  # the pool whose runs ask for pollers
 UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 DRAIN_SECONDS = 60.0  # a poller has 20 s to let go, and is killed after 30
 LOOK_SECONDS = 0.5
@@ -36,13 +37,22 @@ def bring_down(stack: Stack, display: Display, *, with_pollers: bool) -> Fallen:
     if with_pollers:
         killed += stack.end([CONTROL])  # nobody asks for new ones meanwhile
         _end_pollers(stack, display, pools if SERVER in alive else ())
-    for step, names in (("workers", [CONTROL, *pools]), ("server", [SERVER])):
-        if set(names) & set(alive):
-            display.begin(step, "asked to end")
-            killed += stack.end(names)
-            display.done(step, "ended")
+    killed += _end(stack, display, "workers", [CONTROL, *pools])
+    if SERVER in alive:
+        with suppress(StackError):  # a server that does not answer ends all the same
+            stack.api.forget_planned(CONTROL)  # else it comes late at the next start, all at once
+    killed += _end(stack, display, "server", [SERVER])
     stack.end([*stack.record.processes])  # what was dead before is forgotten
     return Fallen(ended=tuple(alive), killed=tuple(killed), pollers=len(_living(stack)))
+
+
+def _end(stack: Stack, display: Display, step: str, names: Sequence[str]) -> list[str]:
+    if not set(names) & set(stack.alive()):
+        return []
+    display.begin(step, "asked to end")
+    killed = stack.end(names)
+    display.done(step, "ended")
+    return killed
 
 
 def _end_pollers(stack: Stack, display: Display, pools: Sequence[str]) -> None:

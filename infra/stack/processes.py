@@ -14,6 +14,7 @@ from infra.stack.record import Process
 
 LOG_BYTES_MAX = 10_000_000  # a longer log is put aside, as .log.1, when its process is started the next time
 LOOK_SECONDS = 0.05
+GROUP_SECONDS = 5.0
 
 
 def boot_id() -> str:
@@ -72,6 +73,22 @@ def wait(ended: Sequence[Process], seconds: float) -> list[Process]:
     while (left := [process for process in ended if not _has_ended(process)]) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
     return left
+
+
+def end_group(process: Process, seconds: float = GROUP_SECONDS) -> None:
+    """End what a process that has ended left behind in its group: ask, and kill after `seconds`.
+
+    While such a group lasts, the kernel gives its number to no other process.
+    """
+    if process.boot_id != boot_id() or started_ticks(process.pid) is not None:
+        return
+    until = time.monotonic() + seconds
+    with suppress(ProcessLookupError, PermissionError):  # the group is no more, or nobody's of ours
+        os.killpg(process.pid, signal.SIGTERM)
+        while time.monotonic() < until:
+            time.sleep(LOOK_SECONDS)
+            os.killpg(process.pid, 0)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def kill(process: Process) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.stack import choices, deployments, environment, pools
-from infra.stack.choices import SERVER, Wanted
+from infra.stack.choices import CONTROL, SERVER, Wanted
 from infra.stack.display import Display
 from infra.stack.errors import StackError
 from infra.stack.place import DEPLOYMENTS, short
@@ -41,7 +41,7 @@ def bring_up(stack: Stack, wanted: Wanted, display: Display) -> bool:
         display.done("work pools", ", ".join(names))
     begun = time.time()
     for pool in missing:
-        stack.start_worker(pool)
+        _start_worker(stack, pool)
     if not is_told:
         display.begin("deployments", f"bringing {DEPLOYMENTS} to the server")
         count = deployments.deploy(stack, wanted.trigger_seconds, display.tick)
@@ -80,7 +80,19 @@ def _server(stack: Stack, port: int, missing: Sequence[str], display: Display) -
         stack.start_server(port)
     stack.wait_for_server()
     if is_new:
+        stack.api.forget_planned(CONTROL)  # what was planned before the machine was off
         display.done("server", f"started, {environment.ui(port)}")
+
+
+def _start_worker(stack: Stack, pool: Pool) -> None:
+    """Start a worker; tell the server which runs ended with the one before: nobody else would, and they hold limits.
+
+    Only of `control`: runs of the other pools are jobs, which their next worker takes up.
+    """
+    lost = stack.api.unfinished([CONTROL], ("PENDING", "RUNNING", "CANCELLING")) if pool.name == CONTROL else []
+    stack.start_worker(pool)
+    for run in lost:
+        stack.api.set_state(run.id, "CRASHED", "The worker that carried it out has ended.")
 
 
 def _workers(stack: Stack, missing: Sequence[Pool], since: float, display: Display) -> None:

@@ -79,6 +79,8 @@ class Stack:
     def start_server(self, port: int) -> None:
         """Start the server; it answers once `wait_for_server` returns."""
         self._write(replace(self.record, host=socket.gethostname(), port=port))
+        # Whoever held Prefect's lock of leases is dead; after a reboot its number may be somebody else's.
+        (self.place.prefect_home / "concurrency_leases" / "expirations.lock").unlink(missing_ok=True)
         self._start(SERVER, [*PREFECT, "server", "start", "--host", environment.HOST, "--port", str(port)])
 
     def start_worker(self, pool: Pool) -> None:
@@ -106,7 +108,8 @@ class Stack:
         for process in stubborn:
             processes.kill(process)
         processes.wait(stubborn, grace_seconds)
-        for name in asked:
+        for name, process in asked.items():
+            processes.end_group(process)
             self._write(self.record.ended(name))
         return [name for name, process in asked.items() if process in stubborn]
 
@@ -117,6 +120,9 @@ class Stack:
         processes.wait([process], GRACE_SECONDS)
 
     def _start(self, name: str, command: Sequence[str]) -> None:
+        before = self.record.processes.get(name)
+        if before is not None:
+            processes.end_group(before)
         process = processes.start(
             command, environment=self.environment, directory=self.place.clone, log=self.place.log(name)
         )

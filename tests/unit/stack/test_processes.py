@@ -87,3 +87,29 @@ def test_a_long_log_is_put_aside_when_its_process_comes_back(
     start(started, tmp_path, ENDS)
     assert (tmp_path / "it.log").read_text() == "ready\n"
     assert (tmp_path / "it.log.1").read_text() == "said long ago\n"
+
+
+def test_what_a_process_left_in_its_group_ends_after_it(started: list[Process], tmp_path: Path) -> None:
+    child = "import signal, sys; print('ready', flush=True); signal.pause()"
+    process = start(
+        started, tmp_path, f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}])"
+    )
+    processes.wait([process], 10)
+    assert group_exists(process.pid)
+    processes.end_group(process)
+    wait_until(lambda: not group_exists(process.pid), 10, "the group's end")
+
+
+def test_the_group_of_a_process_that_lives_is_left_alone(started: list[Process], tmp_path: Path) -> None:
+    process = start(started, tmp_path, ENDS)
+    processes.end_group(process)
+    processes.end_group(replace(process, started_ticks=process.started_ticks - 1))
+    assert processes.is_alive(process)
+
+
+def group_exists(number: int) -> bool:
+    try:
+        os.killpg(number, 0)
+    except ProcessLookupError:
+        return False
+    return True
