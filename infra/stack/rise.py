@@ -80,16 +80,20 @@ def _server(stack: Stack, port: int, missing: Sequence[str], display: Display) -
         stack.start_server(port)
     stack.wait_for_server()
     if is_new:
-        stack.api.forget_planned(CONTROL)  # what was planned before the machine was off
         display.done("server", f"started, {environment.ui(port)}")
 
 
 def _start_worker(stack: Stack, pool: Pool) -> None:
-    """Start a worker; tell the server which runs ended with the one before: nobody else would, and they hold limits.
+    """Start a worker; for `control`, tidy up what the time without one has left.
 
-    Only of `control`: runs of the other pools are jobs, which their next worker takes up.
+    What was planned for then would come late, all at once. Runs that ended with the worker before would stand as
+    running for ever: runs of other pools are jobs, which their next worker takes up.
     """
-    lost = stack.api.unfinished([CONTROL], ("PENDING", "RUNNING", "CANCELLING")) if pool.name == CONTROL else []
+    if pool.name == CONTROL:
+        stack.api.forget_planned(CONTROL)
+        lost = stack.api.unfinished([CONTROL], ("PENDING", "RUNNING", "CANCELLING"))
+    else:
+        lost = []
     stack.start_worker(pool)
     for run in lost:
         stack.api.set_state(run.id, "CRASHED", "The worker that carried it out has ended.")
