@@ -6,6 +6,7 @@ that a job whose id was never stored is found too.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +38,10 @@ ORPHAN_SECONDS = 60.0
 
 @dataclass(slots=True, kw_only=True)
 class Census:
-    """`busy()`: the runs that this process is handing in at the moment."""
+    """`busy()`: the runs that this process is handing in at the moment. `on_adopted` hears of each that is taken up.
+
+    `taken` is set when the first census is over.
+    """
 
     runs: Runs
     follower: Follower
@@ -45,6 +49,7 @@ class Census:
     monotonic: Callable[[], float]
     busy: Callable[[], Collection[str]]
     on_adopted: Callable[[str], None] = lambda run_id: None  # noqa: ARG005
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
     _places: dict[str, Place] = field(default_factory=dict[str, Place])
     _orphans: dict[str, float] = field(default_factory=dict[str, float])
     _silence: Silence = field(default_factory=Silence)
@@ -62,6 +67,7 @@ class Census:
             strange = [run for run_id, run in listed.items() if run_id not in self.follower.followed]
             await self._consider_all(strange)
             self._taken_at = now
+            self.taken.set()
         except RunsUnavailableError as error:
             logger.bind(reason=str(error)).debug("no census: the API does not answer")
 

@@ -12,7 +12,9 @@ from datetime import datetime
 from infra.slurm.runs import LogLine
 
 CHUNK_BYTES = 64 * 1024  # what is read at once; a line without an end is cut there
-DAY_US = 24 * 3600 * 1_000_000
+# Times of lines that are believed: a job may have been away for long, but hosts of a cluster agree on what time it is.
+PAST_US_MAX = 400 * 24 * 3600 * 1_000_000
+FUTURE_US_MAX = 300 * 1_000_000
 
 LEVELS = {
     "TRACE": 5,
@@ -75,7 +77,7 @@ def read_lines(source: Source, chunk: bytes, position: Position, *, at_us: int, 
         if not text:
             continue
         level, stamp_us, message = _parse(text)
-        if stamp_us is not None and at_us - 400 * DAY_US < stamp_us < at_us + DAY_US:
+        if stamp_us is not None and at_us - PAST_US_MAX < stamp_us < at_us + FUTURE_US_MAX:
             assumed_us = stamp_us
         if count == source.lines_max:
             level, message = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import UUID
 
 import anyio
 import anyio.abc
@@ -29,6 +30,7 @@ from infra.slurm.variables import SlurmConfiguration, SlurmVariables
 
 TURN_SECONDS = 2.0
 HURRIED_TURN_SECONDS = 0.5
+CENSUS_SECONDS = 15.0  # new runs do not wait longer for the old ones
 CALL_SECONDS = 15.0  # the follower would rather ask again than wait for an answer
 
 
@@ -49,6 +51,7 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
     _submission: Submission
     _scope: anyio.CancelScope
     _wake: anyio.Event
+    _held: set[str]
 
     async def setup(self) -> None:
         """Connect, then begin to follow: what was left behind by a worker before this one too."""
@@ -74,17 +77,18 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
             me=me,
             monotonic=time.monotonic,
             busy=lambda: {str(run_id) for run_id in self._submitting_flow_run_ids},
+            on_adopted=self._hold_slot,
         )
         self._submission = Submission(runs=runs, follower=self._follower, me=me)
-        self._scope, self._wake = anyio.CancelScope(), anyio.Event()
+        self._scope, self._wake, self._held = anyio.CancelScope(), anyio.Event(), set()
         if self._runs_task_group is not None:
             self._runs_task_group.start_soon(self._follow)
 
     async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401  # the base class's
         """Stop following; jobs go on. With --run-once, not before all are over."""
         if exc_info[0] is None:
-            for job in list(self._follower.followed.values()):
-                await job.finished.wait()
+            while self._submitting_flow_run_ids or self._follower.followed:  # noqa: ASYNC110  # a set of Prefect's
+                await anyio.sleep(0.1)
         self._scope.cancel()
         self._follower.end_heartbeats()
         await super().teardown(*exc_info)
@@ -134,7 +138,12 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
             raise InfrastructureNotAvailable(str(error)) from error
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-        """As the base class, but an API that is away never ends the worker: it follows jobs."""
+        """As the base class, but what was left behind is taken up first, and counts for --limit.
+
+        An API that is away never ends the worker: it follows jobs.
+        """
+        with anyio.move_on_after(CENSUS_SECONDS):
+            await self._census.taken.wait()
         try:
             return await super().get_and_submit_flow_runs()
         except httpx.HTTPError as error:
@@ -155,11 +164,26 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
                 try:
                     await self._census.turn()
                     await self._follower.turn()
+                    self._release_slots()
                 except Exception:  # noqa: BLE001  # whatever it is, the other jobs must be followed
                     logger.exception("a turn of the follower failed")
                 with anyio.move_on_after(HURRIED_TURN_SECONDS if self._follower.is_hurried else TURN_SECONDS):
                     await self._wake.wait()
                 self._wake = anyio.Event()
+
+    def _hold_slot(self, run_id: str) -> None:
+        """A run that was taken up counts for --limit too, as far as there is room."""
+        if self._limiter is not None:
+            try:
+                self._limiter.acquire_on_behalf_of_nowait(UUID(run_id))
+            except (anyio.WouldBlock, RuntimeError):
+                return
+            self._held.add(run_id)
+
+    def _release_slots(self) -> None:
+        for run_id in self._held - self._follower.followed.keys():
+            self._release_limit_slot(UUID(run_id))
+            self._held.discard(run_id)
 
     async def _describe(self, flow_run: FlowRun) -> Place:
         """Read a run's job variables again, to find the job of a run that was left behind."""
