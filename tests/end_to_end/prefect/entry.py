@@ -1,0 +1,107 @@
+"""A worker, started as `prefect worker start` starts it: with slots of its own, and gates that a test has named.
+
+TEST_SLOTS_NAME   whose slots its jobs take; nobody else's on this machine
+TEST_HOLDS        at which moments it stops for a test, separated by commas: see `Moment`
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+
+import infra.slurm.worker
+from infra.slurm.job import JobSpec
+from infra.slurm.local import LocalTransport
+from infra.slurm.prefect_runs import PrefectRuns
+from infra.slurm.runs import LogLine, Proposal, RunNow
+from infra.slurm.states import Phase
+from infra.slurm.transport import JobReport, Transport
+from infra.slurm.transports import local_slots
+from tests.end_to_end.prefect import gates
+
+SLOTS_NAME = "TEST_SLOTS_NAME"
+HOLDS = "TEST_HOLDS"
+
+
+class Moment(StrEnum):
+    """Where in a run's course a worker can be stopped."""
+
+    BEFORE_SUBMISSION = "before submission"
+    AFTER_SUBMISSION = "after submission"  # its id is not stored yet
+    LINES_SENT = "lines sent"  # and not noted yet that they are
+    JOB_OVER = "job over"  # nothing of it is told yet
+    END_TOLD = "end told"  # and not noted yet that it is
+
+
+def holds(moment: Moment) -> None:
+    """Stop here if the test wants it."""
+    if moment in os.environ.get(HOLDS, "").split(","):
+        gates.hold(moment)
+
+
+class GatedTransport:
+    """A transport with gates before and after what it does."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        return self._inner.name
+
+    def submit(self, spec: JobSpec) -> str:
+        holds(Moment.BEFORE_SUBMISSION)
+        job = self._inner.submit(spec)
+        holds(Moment.AFTER_SUBMISSION)
+        return job
+
+    def look(self, jobs: Collection[str]) -> Mapping[str, JobReport | None]:
+        found = self._inner.look(jobs)
+        if any(report is not None and report.state.phase is Phase.OVER for report in found.values()):
+            holds(Moment.JOB_OVER)
+        return found
+
+    def find(self, tags: Collection[str]) -> Mapping[str, str]:
+        return self._inner.find(tags)
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        self._inner.cancel(jobs)
+
+
+class GatedRuns(PrefectRuns):
+    """Prefect's runs, with gates after what was said."""
+
+    __slots__ = ()
+
+    async def send_logs(self, lines: Sequence[LogLine]) -> None:
+        await PrefectRuns.send_logs(self, lines)
+        await asyncio.to_thread(holds, Moment.LINES_SENT)
+
+    async def propose(self, run_id: str, proposal: Proposal) -> RunNow:
+        answer = await PrefectRuns.propose(self, run_id, proposal)
+        if proposal.state.is_final:
+            await asyncio.to_thread(holds, Moment.END_TOLD)
+        return answer
+
+
+def open_transport(name: str, jobs_directory: str) -> Transport:
+    """Open what carries jobs on this machine, whatever its name."""
+    slots_name = os.environ[SLOTS_NAME]
+    return GatedTransport(LocalTransport(jobs_directory, slots=local_slots(), slots_name=slots_name))
+
+
+def main() -> None:
+    """Start a worker with the words that follow."""
+    infra.slurm.worker.open_transport = open_transport
+    infra.slurm.worker.PrefectRuns = GatedRuns
+    from prefect.cli import app  # noqa: PLC0415 - it reads sys.argv
+
+    sys.argv = ["prefect", "worker", "start", *sys.argv[1:]]
+    app()
+
+
+if __name__ == "__main__":
+    main()

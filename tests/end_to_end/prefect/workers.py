@@ -1,0 +1,161 @@
+"""Worker processes: started, killed, ended, each with its log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from infra.slurm.slots import take_slot
+from tests.end_to_end.fleet import CHECKOUT
+from tests.end_to_end.prefect import gates
+from tests.end_to_end.prefect.entry import HOLDS, SLOTS_NAME, Moment
+from tests.waiting import wait_until
+
+START_SECONDS = 60.0
+END_SECONDS = 20.0
+QUERY_SECONDS = "1"
+SLOTS = 8
+STARTED = "started!"
+NONE: Collection[Moment] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One process of a worker called `name`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """All that it has printed."""
+        return self.log.read_text(errors="replace")
+
+    def wait(self) -> Self:
+        """Wait until it is known to the server. Raises AssertionError if it ends, TimeoutError."""
+
+        def is_there() -> bool:
+            assert self.process.poll() is None, self.said
+            return STARTED in self.said
+
+        wait_until(is_there, START_SECONDS, lambda: self.said)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, and gone."""
+        self.process.kill()
+        self.process.wait(END_SECONDS)
+
+    def end(self) -> None:
+        """Ask it to end; its jobs go on."""
+        self.process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)
+            return
+        self.kill()
+
+
+class Workers:
+    """Workers of one server, whose slots are nobody else's. None outlives this process."""
+
+    def __init__(self, url: str, directory: Path, *, slots_name: str) -> None:
+        self._url, self._directory, self._slots_name = url, directory, slots_name
+        self._workers: list[Worker] = []
+        directory.mkdir(exist_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            if worker.process.poll() is None:
+                worker.kill()
+
+    def start(
+        self,
+        pool: str,
+        name: str,
+        *,
+        kind: str = "slurm",
+        url: str | None = None,
+        at: gates.Gates | None = None,
+        holds: Collection[Moment] = NONE,
+    ) -> Worker:
+        """Start a worker; `url` is where it asks, if that is not the server itself."""
+        told = {
+            "PREFECT_API_URL": url or self._url,
+            "PHASELINE_LOCAL_SLOTS": str(SLOTS),
+            SLOTS_NAME: self._slots_name,
+            HOLDS: ",".join(holds),
+            **({gates.VARIABLE: str(at.directory)} if at else {}),
+        }
+        log = self._directory / f"{len(self._workers):02}-{name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command("--pool", pool, "--type", kind, "--name", name),
+                env=environment(self._directory, told),
+                cwd=self._directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._workers.append(Worker(name=name, process=process, log=log))
+        return self._workers[-1]
+
+    @contextmanager
+    def without_slots(self) -> Generator[None]:
+        """Take all slots: whatever is handed in waits until the end of this."""
+        taken: list[socket.socket] = []
+
+        def take() -> bool:
+            while slot := take_slot(self._slots_name, SLOTS):
+                taken.append(slot)
+            return len(taken) == SLOTS
+
+        try:
+            wait_until(take, END_SECONDS, lambda: f"{len(taken)} of {SLOTS} slots are free")
+            yield
+        finally:
+            for slot in taken:
+                slot.close()
+
+
+def command(*words: str) -> list[str]:
+    """Return the command line of a worker that dies with this process."""
+    never = ["--install-policy", "never", "--no-create-pool-if-not-found"]
+    return [
+        *("setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.end_to_end.prefect.entry"),
+        *(*words, *never),
+    ]
+
+
+def environment(home: Path, told: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process that talks to the server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PHASELINE_"))}
+    return {
+        **kept,
+        "PREFECT_HOME": str(home),
+        "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_WORKER_QUERY_SECONDS": QUERY_SECONDS,
+        "PREFECT_WORKER_HEARTBEAT_SECONDS": "5",
+        "PREFECT_LOGGING_COLORS": "false",
+        "PREFECT_CLI_PROMPT": "false",
+        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONUNBUFFERED": "1",
+        "DO_NOT_TRACK": "1",
+        **told,
+    }
