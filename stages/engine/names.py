@@ -84,7 +84,7 @@ class Generation(NamedTuple):
 
 def generation(dataset: str) -> Generation:
     """Take a dataset's name apart."""
-    found = _GENERATION.search(dataset)
+    found = _GENERATION.search(dataset) if "+g" in dataset else None
     return Generation(dataset[: found.start()], int(found[1])) if found else Generation(dataset, 1)
 
 

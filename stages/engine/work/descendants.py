@@ -36,6 +36,8 @@ class Descendants:
         """
         kept = self._spared.union(keep)
         strays = self._strays(kept)
+        if not strays:
+            return True
         give_up, pause = time.monotonic() + CONTAIN_SECONDS, 0.0005
         while strays:
             for pid in strays:

@@ -16,13 +16,14 @@ class Holdings:
 
     def __init__(self, *, restored: Collection[int] = ()) -> None:
         self._restored = restored
-        self._counter, self._counter_is = -1, (-1, -1)
+        self._counter, self._counted = -1, (-1, -1, 0)
         self._learn()
 
     def have_changed(self) -> bool:
         """Tell whether anything else is open than when it was last asked."""
         try:
-            if os.fstat(self._counter).st_size == self._count and self._are_as_known():
+            facts = os.fstat(self._counter)
+            if (facts.st_dev, facts.st_ino, facts.st_size) == self._counted and self._are_as_known():
                 return False
         except OSError:  # one of them was closed
             pass
@@ -37,14 +38,12 @@ class Holdings:
         return True
 
     def _learn(self) -> None:
-        if _identity(self._counter) != self._counter_is:
-            self._counter = os.open(
-                _DESCRIPTORS, os.O_RDONLY | os.O_DIRECTORY
-            )  # to find it takes longer than to ask it
-            self._counter_is = _identity(self._counter)
+        if _identity(self._counter) != self._counted[:2]:  # also if something else stands there by now
+            # Kept open: to find it takes longer than to ask it.
+            self._counter = os.open(_DESCRIPTORS, os.O_RDONLY | os.O_DIRECTORY)
         found = {descriptor: _identity(descriptor) for descriptor in map(int, os.listdir(_DESCRIPTORS))}
         there = {descriptor: what for descriptor, what in found.items() if what}  # the listing's own is closed by now
-        self._count = len(there)
+        self._counted = (*there.pop(self._counter), len(there) + 1)
         self._known = [(descriptor, what) for descriptor, what in there.items() if descriptor not in self._restored]
 
 

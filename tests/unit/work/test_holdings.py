@@ -30,3 +30,22 @@ def test_another_file_in_the_place_of_one_is_told(tmp_path: Path) -> None:
         assert holdings.have_changed()
         os.close(spare)
         assert holdings.have_changed()
+
+
+def test_it_still_sees_when_somebody_took_the_descriptor_that_it_asks(tmp_path: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    holdings = Holdings()
+    (own,) = {int(name) for name in set(os.listdir("/proc/self/fd")) - before}
+    with open(tmp_path / "x", "w") as one:
+        os.dup2(one.fileno(), own)
+        assert holdings.have_changed()
+        assert holdings.have_changed() != counts_descriptors()
+    os.close(own)
+    assert holdings.have_changed()
+
+
+def test_what_was_restored_is_not_asked(tmp_path: Path) -> None:
+    with open(tmp_path / "x", "w") as one, open(tmp_path / "y", "w") as other:
+        holdings = Holdings(restored=[one.fileno()])
+        os.dup2(other.fileno(), one.fileno())
+        assert holdings.have_changed() != counts_descriptors()
