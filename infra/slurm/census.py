@@ -68,8 +68,8 @@ class Census:
             await self._consider_all(strange)
             self._taken_at = now
             self.taken.set()
-        except RunsUnavailableError as error:
-            logger.bind(reason=str(error)).debug("no census: the API does not answer")
+        except (RunsUnavailableError, RunsRefusedError) as error:
+            logger.bind(reason=str(error)).warning("runs that were left behind could not be asked for; tried again")
 
     async def _refresh(self, listed: dict[str, RunNow], missing: Sequence[str]) -> None:
         """Learn of leases, and of runs that somebody ended or deleted while their jobs live; keep the slots."""

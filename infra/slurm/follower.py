@@ -17,7 +17,7 @@ from infra.slurm.folder import mark_reported, read_sent
 from infra.slurm.followed import Followed
 from infra.slurm.outbox import Outbox
 from infra.slurm.ownership import Identity, beat, end_heartbeat, still_mine
-from infra.slurm.runs import Proposal, RunGoneError, RunNow, Runs, RunState, RunsUnavailableError
+from infra.slurm.runs import Proposal, RunGoneError, RunNow, Runs, RunsRefusedError, RunState, RunsUnavailableError
 from infra.slurm.transport import JobReport, TransportUnavailableError
 
 CANCEL_AGAIN_SECONDS = 30.0  # a scheduler may have forgotten what it was asked
@@ -40,6 +40,7 @@ class Follower:
     followed: dict[str, Followed] = field(default_factory=dict[str, Followed])
     lost_tags: set[str] = field(default_factory=set[str])
     is_away: bool = False
+    _unasked: set[str] = field(default_factory=set[str])
     _beaten: dict[str, float] = field(default_factory=dict[str, float])
 
     def follow(
@@ -81,7 +82,7 @@ class Follower:
             await self.outbox.send(list(self.followed.values()))
             await self.outbox.send_notes(list(self.followed.values()))
             await self._advance_all()
-        except RunsUnavailableError as error:
+        except (RunsUnavailableError, RunsRefusedError) as error:
             if not self.is_away:
                 logger.bind(reason=str(error)).warning("the API does not answer; jobs go on, and are reported later")
             self.is_away = True
@@ -126,8 +127,11 @@ class Follower:
             ids = [job.job for job in asked if job.job is not None]
             reports: Mapping[str, JobReport | None] = transport.look(ids) if ids else NOTHING
         except TransportUnavailableError as error:
-            logger.bind(transport=transport.name, reason=str(error)).debug("the jobs could not be looked at")
+            if transport.name not in self._unasked:
+                logger.bind(transport=transport.name, reason=str(error)).warning("the jobs could not be looked at")
+            self._unasked.add(transport.name)
             return
+        self._unasked.discard(transport.name)
         for job in asked:
             _note_report(job, reports.get(job.job) if job.job is not None else None, now)
 
@@ -182,6 +186,8 @@ class Follower:
                 failures = 0
             except RunGoneError:
                 await self._abandon(job, "the run was deleted")
+            except RunsRefusedError as error:
+                logger.bind(run=job.run.run_id, reason=str(error)).warning("a state was refused; tried again")
             except RunsUnavailableError:
                 failures += 1
                 if failures >= FAILURES_MAX or failures >= len(self.followed):

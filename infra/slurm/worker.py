@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import InfrastructureNotAvailable, ObjectNotFound
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.workers.base import BaseWorker, BaseWorkerResult
+from pydantic import ValidationError
 
 from infra.slurm.carriers import Carriers
 from infra.slurm.census import Census
@@ -161,12 +162,12 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
         """Turn after turn, until the worker ends. An error of ours costs one turn."""
         with self._scope, temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
             while True:
-                try:
-                    await self._census.turn()
-                    await self._follower.turn()
-                    self._release_slots()
-                except Exception:  # noqa: BLE001  # whatever it is, the other jobs must be followed
-                    logger.exception("a turn of the follower failed")
+                for turn in (self._census.turn, self._follower.turn):
+                    try:
+                        await turn()
+                    except Exception:  # noqa: BLE001  # whatever it is, jobs must be followed
+                        logger.exception("a turn failed")
+                self._release_slots()
                 with anyio.move_on_after(HURRIED_TURN_SECONDS if self._follower.is_hurried else TURN_SECONDS):
                     await self._wake.wait()
                 self._wake = anyio.Event()
@@ -197,6 +198,8 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
             configuration = await self.job_configuration.from_template_and_values(
                 self.work_pool.base_job_template, flow_run.job_variables or {}, client=self.client
             )
+        except ValidationError as error:  # its job variables were changed meanwhile
+            raise RunsRefusedError(str(error)) from error
         try:
             return _place(configuration)
         except SubmissionRefusedError as error:

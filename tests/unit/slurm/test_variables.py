@@ -27,7 +27,7 @@ SCHEMA = {"type": "object", "properties": {"stage": {"type": "string"}}}
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PHASELINE_ROOT", "/shared/root")
+    monkeypatch.setenv("PHASELINE_ROOT", "/shared/data")
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:secret")
 
 
@@ -78,7 +78,7 @@ def test_a_job_is_what_the_job_variables_say() -> None:
     assert spec.command == ("phaseline", "poll", "phase4")
     assert (spec.cpus, spec.memory_mb, spec.gpus, spec.time_limit_seconds) == (4, 2000, 1, 5400)
     assert (spec.partition, spec.account, spec.grace_seconds, spec.name) == ("gpu", "", 5, "phase4 poller")
-    assert spec.directory == spec.working_directory == "/shared/root/_jobs/r.0"
+    assert spec.directory == spec.working_directory == "/shared/data/_jobs/r.0"
 
 
 def test_the_environment_is_ours_and_the_deployments_and_nothing_of_prefects() -> None:
