@@ -90,7 +90,8 @@ def rows(accounts: Sequence[Account]) -> list[Row]:
 def message(accounts: Sequence[Account]) -> str:
     """Return one line for the final state: "1 quarantined in phase2a, 2 requeued in phase4"."""
     parts = [f"{one.stage} was not swept: {one.trouble}" for one in accounts if one.trouble]
-    by_kind = [(action, one.stage, one.counts[action]) for action in Action for one in accounts if one.counts[action]]
+    counts = [(one.stage, one.counts) for one in accounts]
+    by_kind = [(action, stage, found[action]) for action in Action for stage, found in counts if found[action]]
     by_kind.sort(key=lambda each: not (each[0].needs_a_person or each[0] is Action.STORAGE))
     counted = [f"{count:,} {_word(action)} in {stage}" for action, stage, count in by_kind]
     if len(counted) > MESSAGE_PARTS_MAX:
