@@ -55,7 +55,7 @@ def _conclude(stack: Stack, fallen: Fallen) -> None:
     if not fallen.ended:
         print("nothing was running")
         return
-    database = stack.place.prefect_home / "prefect.db"
+    database = stack.place.database
     size = f" ({database.stat().st_size / MEGABYTE:.0f} MB)" if database.exists() else ""
     print(f"left: what Prefect remembers, {short(database)}{size}; logs, {short(stack.place.logs)}")
     if stack.record.root:

@@ -73,6 +73,7 @@ def environment(
     own = {
         "PREFECT_HOME": str(place.prefect_home),
         "PREFECT_PROFILES_PATH": str(place.prefect_home / "profiles.toml"),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{place.database}",
         "PREFECT_API_URL": api(port),
         "PREFECT_SERVER_API_HOST": HOST,
         "PREFECT_SERVER_API_PORT": str(port),

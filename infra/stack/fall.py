@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from infra.stack import pollers
 from infra.stack.choices import CONTROL, SERVER
 from infra.stack.display import Display
-from infra.stack.errors import StackError
 from infra.stack.stack import Stack
 
 UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
@@ -38,9 +36,6 @@ def bring_down(stack: Stack, display: Display, *, with_pollers: bool) -> Fallen:
         killed += stack.end([CONTROL])  # nobody asks for new ones meanwhile
         _end_pollers(stack, display, pools if SERVER in alive else ())
     killed += _end(stack, display, "workers", [CONTROL, *pools])
-    if SERVER in alive:
-        with suppress(StackError):  # a server that does not answer ends all the same
-            stack.api.forget_planned(CONTROL)  # else it comes late at the next start, all at once
     killed += _end(stack, display, "server", [SERVER])
     stack.end([*stack.record.processes])  # what was dead before is forgotten
     return Fallen(ended=tuple(alive), killed=tuple(killed), pollers=len(_living(stack)))

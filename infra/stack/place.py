@@ -42,6 +42,11 @@ class Place:
         return self.directory / "prefect"
 
     @property
+    def database(self) -> Path:
+        """All that the server remembers; SQLite."""
+        return self.prefect_home / "prefect.db"
+
+    @property
     def temporary(self) -> Path:
         """TMPDIR of all that is started."""
         return self.directory / "tmp"

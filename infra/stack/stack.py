@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from infra.stack import environment, processes, record
+from infra.stack import database, environment, processes, record
 from infra.stack.api import Api
 from infra.stack.choices import SERVER
 from infra.stack.errors import StackError, with_log
@@ -79,6 +79,7 @@ class Stack:
     def start_server(self, port: int) -> None:
         """Start the server; it answers once `wait_for_server` returns."""
         self._write(replace(self.record, host=socket.gethostname(), port=port))
+        database.forget_planned(self.place.database)
         # Whoever held Prefect's lock of leases is dead; after a reboot its number may be somebody else's.
         (self.place.prefect_home / "concurrency_leases" / "expirations.lock").unlink(missing_ok=True)
         self._start(SERVER, [*PREFECT, "server", "start", "--host", environment.HOST, "--port", str(port)])
