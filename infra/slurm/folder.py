@@ -27,11 +27,16 @@ def output_path(directory: str) -> str:
 
 
 def open_tag(jobs_directory: str, run_id: str, run_count: int) -> str | None:
-    """Return the tag of the run's submission whose end was not reported, None without any."""
-    for tag in _tags(run_id, max(0, run_count - 1)):
+    """Return the tag of the run's submission whose end was not reported, None without any.
+
+    A run that is Running was counted since it was handed in; what is below that may have been removed.
+    """
+    for number, tag in enumerate(_tags(run_id, max(0, run_count - 1)), max(0, run_count - 1)):
         directory = os.path.join(jobs_directory, tag)
         if not os.path.isdir(directory):
-            return None
+            if number >= run_count:
+                return None
+            continue
         if not os.path.lexists(os.path.join(directory, "reported")):
             return tag
     return None

@@ -16,8 +16,9 @@ from infra.slurm.course import Misses, next_proposal
 from infra.slurm.folder import mark_reported, read_sent
 from infra.slurm.followed import Followed
 from infra.slurm.outbox import Outbox
-from infra.slurm.ownership import Identity, beat, end_heartbeat, still_mine
+from infra.slurm.ownership import Identity, beat, end_heartbeat, heartbeat_path, still_mine
 from infra.slurm.runs import Proposal, RunGoneError, RunNow, Runs, RunsRefusedError, RunState, RunsUnavailableError
+from infra.slurm.tidying import tidy
 from infra.slurm.transport import JobReport, TransportUnavailableError
 
 CANCEL_AGAIN_SECONDS = 30.0  # a scheduler may have forgotten what it was asked
@@ -73,6 +74,14 @@ class Follower:
         """This worker stops: others may take its jobs over at once, once they have looked twice."""
         for jobs_directory in self._beaten:
             end_heartbeat(jobs_directory, self.me)
+
+    def tidy(self) -> None:
+        """Remove what is long over. Takes as long as the shared storage likes: not for the event loop."""
+        for jobs_directory in list(self._beaten):
+            try:
+                tidy(jobs_directory, heartbeat_path(jobs_directory, self.me))
+            except OSError as error:
+                logger.bind(directory=jobs_directory, reason=str(error)).warning("could not tidy up")
 
     async def turn(self) -> None:
         """Look at all jobs, and tell the API what changed, as far as both can be asked."""

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import httpx
 from loguru import logger
 from prefect.client.orchestration import get_client
@@ -29,6 +30,7 @@ from infra.slurm.transport import SubmissionRefusedError, TransportUnavailableEr
 from infra.slurm.transports import choose_transport, open_transport
 from infra.slurm.variables import SlurmConfiguration, SlurmVariables
 
+TIDY_SECONDS = 3600.0
 TURN_SECONDS = 2.0
 HURRIED_TURN_SECONDS = 0.5
 CENSUS_SECONDS = 15.0  # new runs do not wait longer for the old ones
@@ -51,6 +53,7 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
     _census: Census
     _submission: Submission
     _scope: anyio.CancelScope
+    _tidying: anyio.CancelScope
     _wake: anyio.Event
     _held: set[str]
 
@@ -81,9 +84,11 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
             on_adopted=self._hold_slot,
         )
         self._submission = Submission(runs=runs, follower=self._follower, me=me)
-        self._scope, self._wake, self._held = anyio.CancelScope(), anyio.Event(), set()
+        self._scope, self._tidying = anyio.CancelScope(), anyio.CancelScope()
+        self._wake, self._held = anyio.Event(), set()
         if self._runs_task_group is not None:
             self._runs_task_group.start_soon(self._follow)
+            self._runs_task_group.start_soon(self._tidy)
 
     async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401  # the base class's
         """Stop following; jobs go on. With --run-once, not before all are over."""
@@ -91,6 +96,7 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
             while self._submitting_flow_run_ids or self._follower.followed:  # noqa: ASYNC110  # a set of Prefect's
                 await anyio.sleep(0.1)
         self._scope.cancel()
+        self._tidying.cancel()
         self._follower.end_heartbeats()
         await super().teardown(*exc_info)
 
@@ -171,6 +177,12 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
                 with anyio.move_on_after(HURRIED_TURN_SECONDS if self._follower.is_hurried else TURN_SECONDS):
                     await self._wake.wait()
                 self._wake = anyio.Event()
+
+    async def _tidy(self) -> None:
+        with self._tidying:
+            while True:
+                await anyio.sleep(TIDY_SECONDS)
+                await anyio.to_thread.run_sync(self._follower.tidy, abandon_on_cancel=True)
 
     def _hold_slot(self, run_id: str) -> None:
         """A run that was taken up counts for --limit too, as far as there is room."""

@@ -92,6 +92,13 @@ def test_tags_count_on_when_an_end_was_reported(tmp_path: Path) -> None:
     assert open_tag(jobs, "r", 0) == open_tag(jobs, "r", 1) == "r.1"
 
 
+def test_tags_count_on_though_old_directories_were_removed(tmp_path: Path) -> None:
+    jobs = str(tmp_path)
+    assert new_tag(jobs, "r", 3) == "r.3"
+    assert open_tag(jobs, "r", 3) == open_tag(jobs, "r", 4) == "r.3"
+    assert open_tag(jobs, "r", 2) is None
+
+
 def test_what_was_sent_is_remembered_and_nonsense_is_not_believed(tmp_path: Path) -> None:
     directory = str(tmp_path)
     sent = Sent(position=Position(offset=7, lines=2, last_us=5), sending_at_us=9)
