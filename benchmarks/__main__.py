@@ -13,6 +13,7 @@ from benchmarks import (
     backlog,
     command,
     coordination,
+    flows,
     hashing,
     machine,
     pipeline,
@@ -32,6 +33,7 @@ ALL: Mapping[str, Measure] = {
     "backlog": backlog.measure,
     "status": status.measure,
     "sweep": sweep.measure,
+    "flows": flows.measure,
     "hashing": hashing.measure,
     "syscalls": syscalls.measure,
 }
