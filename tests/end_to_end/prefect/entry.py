@@ -20,10 +20,9 @@ from infra.slurm.runs import LogLine, Proposal, RunNow
 from infra.slurm.states import Phase
 from infra.slurm.transport import JobReport, Transport
 from infra.slurm.transports import local_slots
-from tests.end_to_end.prefect import gates
+from tests.end_to_end.prefect.gates import hold_if_armed
 
 SLOTS_NAME = "TEST_SLOTS_NAME"
-HOLDS = "TEST_HOLDS"
 
 
 class Moment(StrEnum):
@@ -34,12 +33,6 @@ class Moment(StrEnum):
     LINES_SENT = "lines sent"  # and not noted yet that they are
     JOB_OVER = "job over"  # nothing of it is told yet
     END_TOLD = "end told"  # and not noted yet that it is
-
-
-def holds(moment: Moment) -> None:
-    """Stop here if the test wants it."""
-    if moment in os.environ.get(HOLDS, "").split(","):
-        gates.hold(moment)
 
 
 class GatedTransport:
@@ -53,15 +46,15 @@ class GatedTransport:
         return self._inner.name
 
     def submit(self, spec: JobSpec) -> str:
-        holds(Moment.BEFORE_SUBMISSION)
+        hold_if_armed(Moment.BEFORE_SUBMISSION)
         job = self._inner.submit(spec)
-        holds(Moment.AFTER_SUBMISSION)
+        hold_if_armed(Moment.AFTER_SUBMISSION)
         return job
 
     def look(self, jobs: Collection[str]) -> Mapping[str, JobReport | None]:
         found = self._inner.look(jobs)
         if any(report is not None and report.state.phase is Phase.OVER for report in found.values()):
-            holds(Moment.JOB_OVER)
+            hold_if_armed(Moment.JOB_OVER)
         return found
 
     def find(self, tags: Collection[str]) -> Mapping[str, str]:
@@ -78,12 +71,12 @@ class GatedRuns(PrefectRuns):
 
     async def send_logs(self, lines: Sequence[LogLine]) -> None:
         await PrefectRuns.send_logs(self, lines)
-        await asyncio.to_thread(holds, Moment.LINES_SENT)
+        await asyncio.to_thread(hold_if_armed, Moment.LINES_SENT)
 
     async def propose(self, run_id: str, proposal: Proposal) -> RunNow:
         answer = await PrefectRuns.propose(self, run_id, proposal)
         if proposal.state.is_final:
-            await asyncio.to_thread(holds, Moment.END_TOLD)
+            await asyncio.to_thread(hold_if_armed, Moment.END_TOLD)
         return answer
 
 

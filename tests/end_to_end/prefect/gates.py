@@ -12,6 +12,18 @@ LIMIT_SECONDS = 600.0
 REACHED_SECONDS = 60.0
 
 
+def hold_if_armed(name: str) -> None:
+    """Stop at a gate that a test has armed, the first time that anybody comes there since."""
+    directory = os.environ.get(VARIABLE)
+    if directory is None:
+        return
+    try:
+        (Path(directory) / f"{name}.armed").unlink()
+    except FileNotFoundError:
+        return
+    hold(name)
+
+
 def hold(name: str) -> None:
     """Say that this process is at a gate, and wait until it is open. Raises TimeoutError when nobody opens it."""
     gates = Path(os.environ[VARIABLE])
@@ -29,6 +41,10 @@ class Gates:
     def reached(self) -> set[str]:
         """The gates that somebody has come to."""
         return {path.stem for path in self.directory.glob("*.reached")}
+
+    def arm(self, name: str) -> None:
+        """Let the next one that comes to a gate stop there."""
+        (self.directory / f"{name}.armed").touch()
 
     def wait(self, name: str) -> None:
         """Wait until somebody has come to a gate."""

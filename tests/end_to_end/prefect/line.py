@@ -211,6 +211,10 @@ class Line:
         """What the job of a run has said, as its log holds it."""
         return [log.message for log in self.logs(run) if log.name == "job"]
 
+    def job(self, run: UUID) -> set[str]:
+        """What stands in the directories of a run's jobs: `launcher` if there is one, `began`, `result`."""
+        return {name for directory in self.jobs.glob(f"{run}.*") for name in os.listdir(directory)}
+
     def printed(self, run: UUID) -> list[str]:
         """What its job has printed, by the file itself, without time and level. One run, one job: raises ValueError."""
         (directory,) = self.jobs.glob(f"{run}.*")

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Self
 from infra.slurm.slots import take_slot
 from tests.end_to_end.fleet import CHECKOUT
 from tests.end_to_end.prefect import gates
-from tests.end_to_end.prefect.entry import HOLDS, SLOTS_NAME, Moment
+from tests.end_to_end.prefect.entry import SLOTS_NAME
 from tests.waiting import wait_until
 
 START_SECONDS = 60.0
@@ -25,7 +25,6 @@ END_SECONDS = 20.0
 QUERY_SECONDS = "1"
 SLOTS = 8
 STARTED = "started!"
-NONE: Collection[Moment] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +90,12 @@ class Workers:
         kind: str = "slurm",
         url: str | None = None,
         at: gates.Gates | None = None,
-        holds: Collection[Moment] = NONE,
     ) -> Worker:
         """Start a worker; `url` is where it asks, if that is not the server itself."""
         told = {
             "PREFECT_API_URL": url or self._url,
             "PHASELINE_LOCAL_SLOTS": str(SLOTS),
             SLOTS_NAME: self._slots_name,
-            HOLDS: ",".join(holds),
             **({gates.VARIABLE: str(at.directory)} if at else {}),
         }
         log = self._directory / f"{len(self._workers):02}-{name}.log"
