@@ -25,7 +25,7 @@ def account(
         full=full,
         opened=1234,
         findings=tuple(
-            Finding(dataset=name, action=action, where=f"/root/{name}", why=why) for name, action, why in found
+            Finding(dataset=name, action=action, where=f"/data/{name}", why=why) for name, action, why in found
         ),
         seconds=0.25,
         quarantined=frozenset(quarantined.split()),
@@ -40,17 +40,17 @@ BUSY = account(
     ("r1", Action.REQUEUED, "lost: node1 pid 7 was silent for more than 180 s"),
     ("g1", Action.GRANTED, "operator"),
     ("q1", Action.QUARANTINED, "its poller was lost 10 times"),
-    ("b 1", Action.BLOCKED, "/root/P5/b 1 is in the way: move it away"),
+    ("b 1", Action.BLOCKED, "/data/P5/b 1 is in the way: move it away"),
     quarantined="q1 p1 old1 old2",
     told={News.QUARANTINED: ["p1", "q1"]},
 )
 QUIET = account("phase5")
-GONE = Account(stage="phase3", trouble="the storage failed (Input/output error): /root/P3")
+GONE = Account(stage="phase3", trouble="the storage failed (Input/output error): /data/P3")
 
 
 def test_the_table_says_who_what_why_and_what_to_type() -> None:
     mend = "phaseline explain {0}; mend the cause, then: phaseline retry phase4 {0}"
-    gone, there = "lost: node1 pid 7 was silent for more than 180 s", "/root/P5/b 1 is in the way: move it away"
+    gone, there = "lost: node1 pid 7 was silent for more than 180 s", "/data/P5/b 1 is in the way: move it away"
     nothing = "nothing: the next poller takes it"
     assert [tuple(row.values()) for row in rows([QUIET, BUSY])] == [
         ("phase4", "p1", "quarantined", "rejected: empty", mend.format("p1")),
@@ -79,7 +79,7 @@ def test_the_message_says_first_what_a_person_has_to_know() -> None:
         "2 quarantined in phase4, 1 blocked in phase4, 1 requeued in phase4, 1 given another try in phase4; "
         "2 in quarantine since before"
     )
-    assert message([GONE, QUIET]) == "phase3 was not swept: the storage failed (Input/output error): /root/P3"
+    assert message([GONE, QUIET]) == "phase3 was not swept: the storage failed (Input/output error): /data/P3"
 
 
 def test_the_message_of_a_quiet_sweep() -> None:
@@ -96,7 +96,7 @@ def test_the_message_of_many_stages_stays_readable() -> None:
 
 
 def test_a_line_for_the_log() -> None:
-    assert line(GONE) == "phase3: not swept: the storage failed (Input/output error): /root/P3"
+    assert line(GONE) == "phase3: not swept: the storage failed (Input/output error): /data/P3"
     assert line(account("phase4", full=False)) == (
         "phase4: 1,234 looked at (those that can need it) in 0.2 s: nothing to do"
     )
