@@ -48,13 +48,15 @@ _RESET = {*_BLOCKED, signal.SIGPIPE, signal.SIGXFSZ}
 
 
 def main() -> None:
-    """Claim the directory, then close stdout, which whoever started this waits for, and go on alone."""
+    """Claim the directory, then close stdout, which whoever started this waits for, and go on alone.
+
+    Has to be started in a session of its own, with stderr going to the job's output.
+    """
     directory, limit, warning, grace, slots, slots_name = sys.argv[1:]
     if os.fork():
         os._exit(0)  # the launcher is nobody's child: no worker has to reap it
     signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.setsid()
     if not _register(directory, "launcher", process(os.getpid())):
         return
     os.dup2(2, 1)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from infra.slurm.job import JobSpec
 from infra.slurm.local import LocalTransport
-from infra.slurm.machine import is_gone, machine, pid_of
+from infra.slurm.machine import is_gone, machine, machine_of, pid_of
 from infra.slurm.states import JobState
 from infra.slurm.transport import JobReport, Transport
 from tests.fakes_slurm import FakeTransport
@@ -132,7 +132,8 @@ class LocalCluster:
     def close(self) -> None:
         """End every job by its launcher, whose guard takes the job with it."""
         here = machine()
-        launchers = [launcher for job in os.listdir(self.jobs) if (launcher := _link(self.jobs / job / "launcher"))]
+        links = [_link(self.jobs / job / "launcher") for job in os.listdir(self.jobs)]
+        launchers = [link for link in links if link and machine_of(link) == here]
         for launcher in launchers:
             if not is_gone(launcher, here):
                 os.kill(pid_of(launcher), signal.SIGKILL)
@@ -169,3 +170,9 @@ def wait_for(transport: Transport, job: str, *states: JobState) -> JobReport:
         lambda: f"{job} to be {' or '.join(states)}, it is {report_of(transport, job)}",
     )
     return report_of(transport, job)
+
+
+def is_pending(pid: int, number: signal.Signals) -> bool:
+    """Whether a signal to the process has not been delivered yet."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return bool(int(status["ShdPnd"], 16) >> (number - 1) & 1)

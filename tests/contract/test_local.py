@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from infra.slurm.machine import is_gone, machine, pid_of, process, start_ticks
 from infra.slurm.result import read_result
 from infra.slurm.states import JobState, Phase
 from infra.slurm.transport import SubmissionRefusedError
-from tests.contract.clusters import LIMIT_SECONDS, LocalCluster, report_of, wait_for
+from tests.contract.clusters import LIMIT_SECONDS, LocalCluster, is_pending, report_of, wait_for
 from tests.waiting import wait_until
 
 OVER = [state for state in JobState if state.phase is Phase.OVER]
@@ -57,6 +58,16 @@ def is_ended(pid: int) -> bool:
 def pids_said(cluster: LocalCluster, job: str) -> list[int]:
     """The numbers that stand in the job's output."""
     return [int(word) for word in cluster.output(job).split() if word.isdecimal()]
+
+
+def processes_with(argument: str) -> list[int]:
+    """The processes that were started with this argument."""
+    found: list[int] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if argument in path.read_text(errors="replace").split("\0"):
+                found.append(int(path.parent.name))
+    return found
 
 
 # ---------------------------------------------------------------- slots
@@ -108,15 +119,17 @@ def test_who_ignores_term_is_killed_after_the_grace(cluster: LocalCluster) -> No
 
 
 def test_a_command_is_told_once_and_has_its_grace(cluster: LocalCluster) -> None:
+    """By the script alone: what a command starts is told by the command, or not."""
     program = (
-        "import signal, sys\n"
+        "import os, signal, sys\n"
         "told = []\n"
         "signal.signal(signal.SIGTERM, lambda number, _: told.append(number))\n"
-        "print('ready', flush=True)\n"
+        "child = os.posix_spawn('/bin/sleep', ['sleep', '1000'], {}, setsigmask=[signal.SIGTERM])\n"
+        "print('ready', child, flush=True)\n"
         "while not told:\n"
         "    signal.pause()\n"
         "signal.sigtimedwait([], 0.3)\n"
-        "print('told', len(told))\n"
+        "print('told', len(told), [line for line in open(f'/proc/{child}/status') if 'ShdPnd' in line])\n"
         "sys.exit(7)\n"
     )
     job = cluster.transport.submit(cluster.spec("a.1", sys.executable, "-c", program))
@@ -124,7 +137,7 @@ def test_a_command_is_told_once_and_has_its_grace(cluster: LocalCluster) -> None
     cluster.transport.cancel([job])
     cluster.another.cancel([job])
     assert ends(cluster, job) == (JobState.CANCELLED, 7, None)
-    assert "told 1\n" in cluster.output(job)
+    assert "told 1 ['ShdPnd:\\t0000000000000000\\n']\n" in cluster.output(job)
 
 
 def test_a_time_limit_warns_then_asks_then_kills(cluster: LocalCluster) -> None:
@@ -288,13 +301,18 @@ def test_a_submission_that_was_cut_short_is_none_and_can_be_made_again(cluster: 
     assert cluster.output(job) == "once\n"
 
 
-def test_submitted_by_many_at_once_it_runs_once(cluster: LocalCluster) -> None:
-    spec = cluster.spec("a.1", "echo", "once")
+def test_submitted_by_many_at_once_it_has_one_launcher(cluster: LocalCluster) -> None:
+    """Counted while it waits: whoever lost has left, and has run nothing."""
+    first = cluster.transport.submit(cluster.held("a.1"))
+    wait_for(cluster.transport, first, JobState.RUNNING)
+    spec = cluster.spec("a.2", "echo", "once")
     with ThreadPoolExecutor(8) as threads:
         jobs = {one.result() for one in [threads.submit(cluster.worker().submit, spec) for _ in range(8)]}
-    assert len(jobs) == 1
+    assert processes_with(spec.directory) == [pid_of(cluster.launcher("a.2"))]
+    cluster.tell(first, 0)
     assert ends(cluster, jobs.pop()) == (JobState.COMPLETED, 0, None)
-    assert cluster.output("a.1") == "once\n"
+    assert not jobs
+    assert cluster.output("a.2") == "once\n"
     assert not [name for name in os.listdir(spec.directory) if name.endswith(".new")]
 
 
@@ -325,25 +343,24 @@ def test_another_host_takes_no_job_for_dead(cluster: LocalCluster) -> None:
     assert wait_for(elsewhere, jobs[0], *OVER).state is JobState.CANCELLED
 
 
-def test_a_number_that_is_used_again_is_another_process(cluster: LocalCluster) -> None:
-    """Cancelling it signals nobody."""
-    job = cluster.transport.submit(cluster.held("a.1"))
-    wait_for(cluster.transport, job, JobState.RUNNING)
-    launcher = cluster.launcher(job)
-    os.kill(pid_of(launcher), signal.SIGKILL)
-    wait_until(lambda: is_gone(launcher, machine()), LIMIT_SECONDS, "the launcher to end")
-    bystander = subprocess.Popen(["sleep", "1000"])
+@pytest.mark.parametrize("differs", ["namespace", "ticks"])
+def test_another_process_of_the_same_number_is_told_nothing(cluster: LocalCluster, differs: str) -> None:
+    """A number is used again after a while, and means another process in a container."""
+    bystander = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {}, setsigmask=[signal.SIGTERM])
     try:
-        path = cluster.jobs / "a.1" / "launcher"
-        path.unlink()
-        head, _, ticks = process(bystander.pid).rpartition(":")
-        path.symlink_to(f"{head}:{int(ticks) - 1}")
-        assert report_of(cluster.transport, job).reason == LAUNCHER_GONE
+        host, boot, namespace, pid, ticks = process(bystander).split(":")
+        namespace, ticks = ("1", ticks) if differs == "namespace" else (namespace, str(int(ticks) - 1))
+        directory = cluster.jobs / "a.1"
+        directory.mkdir()
+        (directory / "launcher").symlink_to(f"{host}:{boot}:{namespace}:{pid}:{ticks}")
+        job = f"{host}:{directory}"
         cluster.transport.cancel([job])
-        assert bystander.poll() is None
+        assert not is_pending(bystander, signal.SIGTERM)
+        known = JobState.NODE_FAIL if differs == "ticks" else JobState.PENDING
+        assert report_of(cluster.transport, job).state is known
     finally:
-        bystander.kill()
-        bystander.wait()
+        os.kill(bystander, signal.SIGKILL)
+        os.waitpid(bystander, 0)
 
 
 def test_a_result_waits_for_its_storage_and_holds_no_slot_meanwhile(two_slots: LocalCluster, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from infra.slurm.job import NO_DIRECTORY, JobSpec, render_script
 from infra.slurm.result import Result, read_result
 from infra.slurm.states import JobState
+from tests.contract.clusters import is_pending
 from tests.waiting import wait_until
 
 LIMIT_SECONDS = 30.0
@@ -107,12 +108,6 @@ def answering(top: Path, **environment: str) -> Generator[tuple[subprocess.Popen
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(bash.pid, signal.SIGKILL)
-
-
-def is_pending(pid: int, number: signal.Signals) -> bool:
-    """Whether a signal to the process has not been delivered yet."""
-    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return bool(int(status["ShdPnd"], 16) >> (number - 1) & 1)
 
 
 @settings(max_examples=25)
