@@ -13,6 +13,7 @@ import httpx
 from loguru import logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import InfrastructureNotAvailable, ObjectNotFound
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from prefect.workers.base import BaseWorker, BaseWorkerResult
@@ -27,7 +28,7 @@ from infra.slurm.prefect_runs import PrefectRuns
 from infra.slurm.runs import Place, Proposal, RunNow, RunsRefusedError, RunState, RunsUnavailableError
 from infra.slurm.submission import NoLongerWantedError, Submission
 from infra.slurm.transport import SubmissionRefusedError, TransportUnavailableError
-from infra.slurm.transports import choose_transport, open_transport
+from infra.slurm.transports import choose_transport, local_slots, open_transport
 from infra.slurm.variables import SlurmConfiguration, SlurmVariables
 
 TIDY_SECONDS = 3600.0
@@ -59,6 +60,7 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
 
     async def setup(self) -> None:
         """Connect, then begin to follow: what was left behind by a worker before this one too."""
+        local_slots()  # what it refuses is better said now than with the first job
         await super().setup()
         client = await self._exit_stack.enter_async_context(get_client(httpx_settings={"timeout": CALL_SECONDS}))
         runs = PrefectRuns(
@@ -156,6 +158,11 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
         except httpx.HTTPError as error:
             logger.bind(reason=_words(error)).warning("could not ask for new runs")
             return []
+
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        """As the base class, but asked again at the next turn, not after the client's growing pauses."""
+        with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+            return await super()._get_scheduled_flow_runs()
 
     async def sync_with_backend(self) -> None:
         """As the base class, but an API that is away never ends the worker."""
