@@ -261,7 +261,7 @@ def test_a_launcher_killed_while_it_waits_is_gone(cluster: LocalCluster) -> None
 
 
 def test_jobs_outlive_the_worker(cluster: LocalCluster, tmp_path: Path) -> None:
-    """Nor do they see the signals of its terminal."""
+    """Killed together with all of its process group, as by a terminal that is closed."""
     program = (
         "from infra.slurm.job import JobSpec\n"
         "from infra.slurm.local import LocalTransport\n"
@@ -271,7 +271,6 @@ def test_jobs_outlive_the_worker(cluster: LocalCluster, tmp_path: Path) -> None:
         "command = ('bash', '-c', 'read -r code < \"$0\"; exit $code', pipe)\n"
         "print(transport.submit(JobSpec(tag='a.1', name='a', directory=f'{jobs}/a.1', command=command,\n"
         "      working_directory='/')), flush=True)\n"
-        "os.killpg(0, signal.SIGHUP)\n"
         "os.killpg(0, signal.SIGKILL)\n"
     )
     cluster.held("a.1")
@@ -283,7 +282,7 @@ def test_jobs_outlive_the_worker(cluster: LocalCluster, tmp_path: Path) -> None:
         check=False,
         start_new_session=True,
     )
-    assert worker.returncode == -signal.SIGHUP, worker.stderr
+    assert worker.returncode == -signal.SIGKILL, worker.stderr
     job = worker.stdout.strip()
     cluster.tell(job, 5)
     assert ends(cluster, job) == (JobState.FAILED, 5, None)
