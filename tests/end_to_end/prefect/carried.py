@@ -25,9 +25,3 @@ def dump_environment(attempt: Attempt) -> None:
     """Copy, and write down the names of all that is in the environment."""
     carry(attempt)
     (attempt.output / "environment").write_text("\n".join(sorted(os.environ)))
-
-
-def never_set_up() -> None:
-    """Fail before the first claim, while the file `broken` stands beside the gates."""
-    if os.path.exists(f"{os.environ[gates.VARIABLE]}/broken"):
-        raise RuntimeError("the model is missing")

@@ -7,8 +7,11 @@ import os
 import re
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field, replace
+from io import StringIO
 from pathlib import Path
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -17,10 +20,14 @@ from prefect.client.schemas.objects import FlowRun, Log, StateType
 from prefect.client.schemas.sorting import FlowRunSort, LogSort
 from prefect.utilities.callables import parameter_schema
 
+from flows import facts
 from flows.poll import poll
+from flows.trigger import trigger
 from infra.stack import pollers
 from stages.engine import catalog, roots
 from stages.engine.catalog import Catalog
+from stages.engine.cli import main
+from stages.engine.clock import SystemClock
 from stages.engine.fs import Posix
 from stages.engine.layout import Root
 from tests.end_to_end.fleet import CHECKOUT, living
@@ -51,6 +58,7 @@ TEMPLATE = CHECKOUT / "work-pools" / "slurm-cpu.json"
 END_SECONDS = 60.0
 PAGE = 200
 OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
+MODULES = {"breakable": "breakable"}  # where a stage's work stands, if not in `carried`
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ +")
 SCHEMA = parameter_schema(poll).model_dump_for_openapi()
 
@@ -58,6 +66,16 @@ SCHEMA = parameter_schema(poll).model_dump_for_openapi()
 def template() -> dict[str, object]:
     """The base job template of the pools that the stack makes."""
     return json.loads(TEMPLATE.read_text())
+
+
+class Ahead(SystemClock):
+    """The real clock, so many seconds ahead."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def now(self) -> float:
+        return super().now() + self._seconds
 
 
 @dataclass
@@ -83,7 +101,7 @@ class Line:
             text = STAGE.format(
                 reads=locations[at],
                 writes=locations[at + 1],
-                work=f"carried:{work}",
+                work=f"{MODULES.get(work, 'carried')}:{work}",
                 datasets=self.datasets_per_poller,
                 idle_seconds=self.idle_seconds,
             )
@@ -166,6 +184,29 @@ class Line:
             job_variables={"env": self.environment},
         )
         return self.client.create_flow_run_from_deployment(deployment).id
+
+    def sweep(self, pool: str) -> str:
+        """Sweep, by a deployment in `pool`; returns what the run's state says."""
+        run = self.ask_flow("flows.sweep.sweep", pool)
+        self.wait(run, StateType.COMPLETED)
+        return self.state(run)
+
+    def pull(self, later_seconds: float = 0.0) -> str:
+        """Let the trigger ask for what this line needs, in this process; returns what its state says.
+
+        Its clock is so many seconds ahead.
+        """
+        with patch.dict(os.environ, self.environment):
+            at = facts.opened()
+            with patch.object(facts, "opened", lambda: replace(at, clock=Ahead(later_seconds))):
+                state = trigger(return_state=True)
+        return f"{state.name}: {state.message}"
+
+    def status(self) -> str:
+        """What `phaseline status` says."""
+        with patch.dict(os.environ, self.environment), redirect_stdout(StringIO()) as said:
+            assert main(["status"]) == 0
+        return said.getvalue()
 
     # ---- what Prefect says
 

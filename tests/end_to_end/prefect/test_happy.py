@@ -42,7 +42,7 @@ def test_a_job_is_told_nothing_of_prefect(make_line: MakeLine, pool: str) -> Non
     line.deploy()
     run = line.ask(job_variables={"command": ["env"]})
     line.wait(run, StateType.COMPLETED)
-    told = dict(text.partition("=")[::2] for text in line.lines(run))
+    told = {name: value for name, _, value in (text.partition("=") for text in line.lines(run))}
     assert told["PHASELINE_ROOT"] == str(line.root)
     assert told["PHASELINE_PARAMETERS"] == f'{{"stage": "{line.stages[0]}"}}'
     assert not [name for name in told if name.startswith("PREFECT_")]

@@ -90,8 +90,9 @@ class Workers:
         kind: str = "slurm",
         url: str | None = None,
         at: gates.Gates | None = None,
+        limit: int = SLOTS,
     ) -> Worker:
-        """Start a worker; `url` is where it asks, if that is not the server itself."""
+        """Start a worker of at most `limit` runs; `url` is where it asks, if that is not the server itself."""
         told = {
             "PREFECT_API_URL": url or self._url,
             "PHASELINE_LOCAL_SLOTS": str(SLOTS),
@@ -101,7 +102,7 @@ class Workers:
         log = self._directory / f"{len(self._workers):02}-{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command("--pool", pool, "--type", kind, "--name", name),
+                command("--pool", pool, "--type", kind, "--name", name, "--limit", str(limit)),
                 env=environment(self._directory, told),
                 cwd=self._directory,
                 stdin=subprocess.DEVNULL,
