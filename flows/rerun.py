@@ -62,25 +62,29 @@ def rerun(
         return RunState[None](type=StateType.FAILED, message=str(error))
     said = message(stage, outcomes, dry=dry_run)
     for one in outcomes[:SAID_MAX]:
-        get_run_logger().info(f"{one.dataset}: {one.verdict}: {one.what}")
+        get_run_logger().info(f"{one.dataset}: {_said(one.verdict, dry=dry_run)}: {one.what}")
     create_table_artifact(
-        key=ARTIFACT, table=tables.capped(rows(stage, outcomes), "phaseline status"), description=said
+        key=ARTIFACT, table=tables.capped(rows(stage, outcomes, dry=dry_run), "phaseline status"), description=said
     )
     is_refused = any(one.verdict is Verdict.REFUSED for one in outcomes)
     return RunState[None](type=StateType.FAILED if is_refused else StateType.COMPLETED, message=said)
 
 
-def rows(stage: str, outcomes: Sequence[Outcome]) -> list[Row]:
+def rows(stage: str, outcomes: Sequence[Outcome], *, dry: bool) -> list[Row]:
     """Return the table: what needs a person first."""
     ordered = sorted(outcomes, key=lambda one: URGENCY.index(one.verdict))
     return [
-        {"stage": stage, "dataset": one.dataset, "what": str(one.verdict), "what happens next": one.what}
+        {"stage": stage, "dataset": one.dataset, "what": _said(one.verdict, dry=dry), "what happens next": one.what}
         for one in ordered
     ]
 
 
 def message(stage: str, outcomes: Sequence[Outcome], *, dry: bool) -> str:
-    """Return one line for the final state: "dry run: 2 brought back, 7 left in phase4"."""
+    """Return one line for the final state: "2 brought back, 7 left in phase4"."""
     counts = Counter(one.verdict for one in outcomes)
-    said = ", ".join(f"{counts[verdict]:,} {verdict}" for verdict in URGENCY if counts[verdict])
+    said = ", ".join(f"{counts[verdict]:,} {_said(verdict, dry=dry)}" for verdict in URGENCY if counts[verdict])
     return f"{'dry run, nothing was changed: ' if dry else ''}{said} in {stage}"
+
+
+def _said(verdict: Verdict, *, dry: bool) -> str:
+    return f"would be {verdict}" if dry and verdict is Verdict.BROUGHT_BACK else str(verdict)

@@ -15,12 +15,12 @@ FOUND = [
 
 
 def test_what_needs_a_person_stands_first() -> None:
-    assert [row["dataset"] for row in rows("phase4", FOUND)] == ["c", "a", "b"]
+    assert [row["dataset"] for row in rows("phase4", FOUND, dry=False)] == ["c", "a", "b"]
 
 
 def test_the_message() -> None:
     assert message("phase4", FOUND, dry=False) == "1 refused, 1 brought back, 1 left in phase4"
-    assert message("phase4", FOUND[:1], dry=True) == "dry run, nothing was changed: 1 brought back in phase4"
+    assert message("phase4", FOUND[:1], dry=True) == "dry run, nothing was changed: 1 would be brought back in phase4"
 
 
 def test_the_form_offers_states_and_says_what_each_field_is() -> None:
