@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup up down demo test check verify bench lock clean
+.PHONY: help setup up down demo test check verify verify-prefect bench lock clean
 
 bin := .venv/bin
 export TMPDIR := $(CURDIR)/.tmp
@@ -15,7 +15,7 @@ export PYTHONPATH :=
 
 help: ## this list
 	@echo 'phaseline: make TARGET'
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  %-7s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do printf '  %-14s %s\n' "$$name" "$$what"; done
 
 setup: ## make .venv with bin/phaseline in it (a second time: nothing to do)
 	@bash .ci/setup
@@ -29,7 +29,7 @@ down: setup ## end what `make up` started
 demo: setup ## Prefect up, thirty datasets through five stages, then where the reports are, Prefect down
 	@$(bin)/phaseline demo $(ARGS)
 
-test: setup ## every test but the long simulations
+test: setup ## every test but the long ones
 	@echo '== tests'
 	@$(bin)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
@@ -48,6 +48,10 @@ check: setup ## format, lint, strict types, import contracts, unused dependencie
 verify: setup ## the long simulations: hours of interleavings, ten thousand datasets in a kill storm
 	@echo '== long simulations'
 	@$(bin)/python -m pytest -n 2 --dist worksteal -m verify --timeout 14400 $(ARGS)
+
+verify-prefect: setup ## minutes beside a server that goes away, and limits that must last: side by side
+	@echo '== long tests with Prefect'
+	@$(bin)/python -m pytest -n 4 -m long $(ARGS)
 
 bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'
