@@ -29,6 +29,8 @@ from infra.slurm.runs import (
 from infra.slurm.transport import TransportUnavailableError
 
 AGAIN_SECONDS = 5.0
+NOT_YET = "Not handed in yet"
+NEVER_HANDED_IN = Proposal(state=RunState.CANCELLED, name="Cancelled", message="No job was handed in.")
 
 
 class NoLongerWantedError(Exception):
@@ -56,13 +58,16 @@ class Submission:
 
         Raises SubmissionRefusedError, NoLongerWantedError.
         """
+        asked = False
         while True:
             try:
                 handed = await self.follower.carriers.call(lambda: self._hand_in(run, place, make_spec))
             except (TransportUnavailableError, OSError) as error:
                 logger.bind(run=run.run_id, reason=str(error)).warning("could not hand the job in; tried again")
+                await self._say_why(run.run_id, str(error))
                 await self.pause(AGAIN_SECONDS)
-                await self._check_wanted(run.run_id)
+                asked = asked or isinstance(error, TransportUnavailableError)
+                await self._check_wanted(run.run_id, asked=asked)
                 continue
             return self.follower.follow(
                 run,
@@ -103,13 +108,22 @@ class Submission:
             if take(directory, self.me, number):
                 return number
 
-    async def _check_wanted(self, run_id: str) -> None:
-        """Raises NoLongerWantedError. A job that was handed in without an answer is found by the census."""
+    async def _say_why(self, run_id: str, why: str) -> None:
+        """Let the run say what it waits for; the API refuses the same name a second time, which is as well."""
+        try:
+            await self.runs.propose(run_id, Proposal(state=RunState.PENDING, name=NOT_YET, message=why))
+        except (RunsUnavailableError, RunGoneError, RunsRefusedError):
+            pass  # the job matters more
+
+    async def _check_wanted(self, run_id: str, *, asked: bool) -> None:
+        """Raises NoLongerWantedError. If the transport was `asked`, there may be a job, which the census looks for."""
         try:
             run = await self.runs.read(run_id)
         except RunGoneError:
             raise NoLongerWantedError("the run was deleted") from None
         except (RunsUnavailableError, RunsRefusedError):
             return
+        if run.state is RunState.CANCELLING and not asked:
+            await self.tell(run_id, NEVER_HANDED_IN)
         if run.state is not RunState.PENDING:
             raise NoLongerWantedError(f"the run is {run.state_name}")

@@ -44,6 +44,9 @@ def test_a_lost_answer_makes_no_second_job(tmp_path: Path) -> None:
         followed = await scene.hand_in(crew, "r")
         assert (followed.job, followed.tag, len(scene.transport.jobs)) == ("fake:1", "r.0", 1)
         assert scene.now == 1015.0  # it has waited between
+        assert [(proposal.name, proposal.message) for _, proposal in scene.runs.proposals] == [
+            ("Not handed in yet", "the fake cluster's answer to submit was lost")
+        ]
 
     play(tmp_path, test)
 
@@ -60,6 +63,19 @@ def test_what_is_not_wanted_any_more_is_not_tried_again(tmp_path: Path) -> None:
         with scene.transport.away(), pytest.raises(NoLongerWantedError, match="deleted"):
             await crew.submission.hand_in(gone, scene.runs.where, scene.spec)
 
+    play(tmp_path, test)
+
+
+@pytest.mark.parametrize("state", [RunState.CANCELLING, RunState.FAILED])
+def test_a_run_is_cancelled_though_its_directory_cannot_be_made(tmp_path: Path, state: RunState) -> None:
+    async def test(scene: Scene, crew: Crew) -> None:
+        scene.runs.add("r")
+        scene.runs.set_state("r", state)
+        with pytest.raises(NoLongerWantedError):
+            await scene.hand_in(crew, "r")
+        assert scene.state("r") is (RunState.CANCELLED if state is RunState.CANCELLING else state)
+
+    (tmp_path / "_jobs").touch()  # in the way
     play(tmp_path, test)
 
 
