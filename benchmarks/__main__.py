@@ -10,6 +10,7 @@ from pathlib import Path
 from loguru import logger
 
 from benchmarks import (
+    arrival,
     backlog,
     command,
     coordination,
@@ -34,6 +35,7 @@ ALL: Mapping[str, Measure] = {
     "status": status.measure,
     "sweep": sweep.measure,
     "flows": flows.measure,
+    "arrival": arrival.measure,
     "hashing": hashing.measure,
     "syscalls": syscalls.measure,
 }

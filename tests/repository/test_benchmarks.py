@@ -34,8 +34,8 @@ def place() -> Iterator[Place]:
         yield found
 
 
-# strace may be missing; `sweep` needs a server: tests/flows has one.
-@pytest.mark.parametrize("name", sorted(ALL.keys() - {"syscalls", "sweep"}))
+# strace may be missing; `sweep` needs a server: tests/flows has one; `arrival` needs a stack: tests/end_to_end/prefect.
+@pytest.mark.parametrize("name", sorted(ALL.keys() - {"syscalls", "sweep", "arrival"}))
 def test_every_benchmark_yields_figures(name: str, place: Place) -> None:
     found = ALL[name](place)
     assert found
