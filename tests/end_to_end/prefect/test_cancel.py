@@ -88,3 +88,21 @@ def test_one_that_waits_for_a_slot_never_begins(
         assert "began" not in line.job(run)
     assert line.run(run).run_count == 0
     finish(line)
+
+
+def test_one_that_was_cancelled_while_its_worker_was_away(
+    make_line: MakeLine, bare_pool: str, workers: Workers
+) -> None:
+    line = make_line(bare_pool, "carry_through_gate")
+    line.deploy()
+    line.add(1)
+    worker = workers.start(bare_pool, "one").wait()
+    run = line.ask()
+    line.gates.wait("ds0.1")
+    line.wait(run, StateType.RUNNING)
+    worker.kill()
+    by_api(line.client, run)
+    workers.start(bare_pool, "another").wait()
+    line.wait(run, StateType.CANCELLED)
+    assert line.lines(run) == line.printed(run)
+    finish(line)

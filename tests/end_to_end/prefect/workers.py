@@ -114,17 +114,17 @@ class Workers:
         return self._workers[-1]
 
     @contextmanager
-    def without_slots(self) -> Generator[None]:
-        """Take all slots: whatever is handed in waits until the end of this."""
+    def without_slots(self, held: int = 0) -> Generator[None]:
+        """Take all slots but those that jobs hold: whatever is handed in waits until the end of this."""
         taken: list[socket.socket] = []
 
         def take() -> bool:
             while slot := take_slot(self._slots_name, SLOTS):
                 taken.append(slot)
-            return len(taken) == SLOTS
+            return len(taken) == SLOTS - held
 
         try:
-            wait_until(take, END_SECONDS, lambda: f"{len(taken)} of {SLOTS} slots are free")
+            wait_until(take, END_SECONDS, lambda: f"{len(taken)} of {SLOTS - held} slots are free")
             yield
         finally:
             for slot in taken:
