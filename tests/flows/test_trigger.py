@@ -141,7 +141,7 @@ def test_a_paused_deployment_gets_no_pollers(pipeline: Pipeline) -> None:
     pipeline.add(1)
     pipeline.client.pause_deployment(pipeline.deployment(pipeline.first))
     _, said = pull()
-    assert f"its deployment is paused: prefect deployment resume poll/{pipeline.first}" in said
+    assert f"its deployment is paused: without `paused` in prefect.yaml, prefect deploy -n {pipeline.first}" in said
     assert names(pipeline) == []
     pipeline.client.resume_deployment(pipeline.deployment(pipeline.first))
     pull()
