@@ -29,6 +29,7 @@ from infra.slurm.runs import (
 from infra.slurm.transport import TransportUnavailableError
 
 CENSUS_SECONDS = 15.0
+ORPHANS_CENSUS_SECONDS = 5.0  # while there are runs without a job
 RENEW_SECONDS = 60.0
 LEASE_SECONDS = 900  # a worker that is away for less keeps its slots
 # How long a run must have no job before it is given back: a worker may be just about to hand it in.
@@ -58,7 +59,8 @@ class Census:
     async def turn(self) -> None:
         """Take the census if it is due. The API away: it is due again at the next turn."""
         now = self.monotonic()
-        if self._taken_at is not None and now - self._taken_at < CENSUS_SECONDS:
+        interval = ORPHANS_CENSUS_SECONDS if self._orphans else CENSUS_SECONDS
+        if self._taken_at is not None and now - self._taken_at < interval:
             return
         try:
             before = dict(self.follower.followed)
