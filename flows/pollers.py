@@ -94,7 +94,8 @@ def _pollers(
 def _closed(deployment: DeploymentResponse, pool: WorkPool | None) -> str:
     """A person who pauses a deployment or a pool wants no new pollers, not a heap of them for later."""
     if deployment.paused:
-        return f"its deployment is paused: without `paused` in prefect.yaml, prefect deploy -n {deployment.name} resumes it"
+        mend = f"without `paused` in prefect.yaml, prefect deploy -n {deployment.name}"
+        return f"its deployment is paused: {mend}"
     if pool is None:
         return "its deployment names no work pool: prefect deploy --all"
     return f"its work pool is paused: prefect work-pool resume {pool.name}" if pool.is_paused else ""
