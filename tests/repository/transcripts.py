@@ -5,7 +5,8 @@ next command, is what one sees. All commands of a document run in one bash, so `
 
 * a fresh directory as working directory, HOME and TMPDIR, and PHASELINE_ROOT below it;
 * the checkout's .venv/bin first on PATH, so `phaseline` and `python` are those under test;
-* `make` working in the checkout, wherever the reader stands.
+* `make` working in the checkout, wherever the reader stands;
+* a Prefect stack of its own, in `.phaseline` below the fresh directory and on a free port: what stands as port 4200.
 
 In what is shown `...` alone on a line stands for any number of lines, `...` in a line for any text. What differs from
 one machine and moment to the next (tokens, hosts, process ids, dates, durations, sizes that `ls -l` prints) is made
@@ -25,6 +26,8 @@ from pathlib import Path
 
 from tests.repository.checkout import BIN, ROOT
 
+PORT = "4200"  # Prefect's usual one
+STACK = ".phaseline"
 FENCE = re.compile(r"^(?P<indent> *)```console\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 
 
@@ -67,14 +70,27 @@ def _steps_of_block(lines: list[str], first: int) -> list[Step]:
 def execute(commands: list[str], folder: Path, *, timeout_seconds: float) -> list[str]:
     """Type the commands into one bash; what each of them printed, both streams together.
 
-    subprocess.TimeoutExpired: they took longer than that together.
+    A stack that they leave up is ended. subprocess.TimeoutExpired: they took longer than that together.
     """
-    mark = f"--- {secrets.token_hex(8)} ---"
-    # A function so that a document's `make` needs no -C; the mark comes after the output of each command.
-    lines = [f'make() {{ command make --no-print-directory -C {shlex.quote(str(ROOT))} "$@"; }}']
+    mark, port = f"--- {secrets.token_hex(8)} ---", str(_free_port())
+    # Functions so that a document's `make` needs no -C, and its stack gets the port; the mark comes after each output.
+    lines = [
+        f'make() {{ command make --no-print-directory -C {shlex.quote(str(ROOT))} "$@"; }}',
+        f'phaseline() {{ if [ "$1" = up ]; then set -- "$@" --port {port}; fi; command phaseline "$@"; }}',
+    ]
     for command in commands:
-        lines += [command, f"printf '%s\\n' '{mark}'"]
-    done = subprocess.run(
+        lines += [command.replace(PORT, port), f"printf '%s\\n' '{mark}'"]
+    try:
+        typed = _typed(lines, folder, timeout_seconds)
+    finally:
+        if (folder / STACK).is_dir():
+            _typed(["phaseline down --pollers"], folder, timeout_seconds)
+    parts = typed.replace(port, PORT).split(f"{mark}\n")
+    return [*parts[: len(commands)], *[""] * (len(commands) - len(parts))]
+
+
+def _typed(lines: list[str], folder: Path, timeout_seconds: float) -> str:
+    return subprocess.run(
         ["bash", "--norc", "-c", "\n".join(lines)],
         cwd=folder,
         env=environment(folder),
@@ -85,19 +101,28 @@ def execute(commands: list[str], folder: Path, *, timeout_seconds: float) -> lis
         text=True,
         errors="replace",
         check=False,
-    )
-    parts = done.stdout.split(f"{mark}\n")
-    return [*parts[: len(commands)], *[""] * (len(commands) - len(parts))]
+    ).stdout
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def environment(folder: Path) -> dict[str, str]:
     """A terminal of a known size and language, nothing of the one who runs the tests but what reaches packages."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PHASELINE_", "PYTHON", "PYTEST_"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("PHASELINE_", "PREFECT_", "PYTHON", "PYTEST_"))
+    }
     return kept | {
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "PHASELINE_ROOT": str(folder / "root"),
+        "PHASELINE_STACK": str(folder / STACK),
         "COLUMNS": "120",
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
