@@ -28,6 +28,7 @@ from tests.repository.checkout import BIN, ROOT
 
 PORT = "4200"  # Prefect's usual one
 STACK = ".phaseline"
+UP = "phaseline up"
 FENCE = re.compile(r"^(?P<indent> *)```console\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 
 
@@ -73,13 +74,12 @@ def execute(commands: list[str], folder: Path, *, timeout_seconds: float) -> lis
     A stack that they leave up is ended. subprocess.TimeoutExpired: they took longer than that together.
     """
     mark, port = f"--- {secrets.token_hex(8)} ---", str(_free_port())
-    # Functions so that a document's `make` needs no -C, and its stack gets the port; the mark comes after each output.
+    # A function so that a document's `make` needs no -C; the mark comes after the output of each command.
     lines = [
         f'make() {{ command make --no-print-directory -C {shlex.quote(str(ROOT))} "$@"; }}',
-        f'phaseline() {{ if [ "$1" = up ]; then set -- "$@" --port {port}; fi; command phaseline "$@"; }}',
     ]
     for command in commands:
-        lines += [command.replace(PORT, port), f"printf '%s\\n' '{mark}'"]
+        lines += [command.replace(UP, f"{UP} --port {PORT}").replace(PORT, port), f"printf '%s\\n' '{mark}'"]
     try:
         typed = _typed(lines, folder, timeout_seconds)
     finally:
