@@ -143,7 +143,7 @@ def _is_failed(run: FlowRun) -> bool:
 def _end(run: FlowRun) -> End:
     ended = run.end_time or run.expected_start_time or datetime.now(tz=UTC)
     why = run.state.message if run.state is not None else None
-    return End(failed=_is_failed(run), at=ended.timestamp(), why=why or run.state_name or "")
+    return End(failed=_is_failed(run), at=ended.timestamp(), why=(why or run.state_name or "").rstrip("."))
 
 
 def _free(pool: WorkPool, runs: Iterable[FlowRun]) -> int:
