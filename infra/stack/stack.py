@@ -23,6 +23,7 @@ STARTING_SECONDS_MAX = 180.0  # a first start migrates the database; two cores m
 LOOK_SECONDS = 0.1
 GRACE_SECONDS = 20.0
 PREFECT = (sys.executable, "-m", "prefect")
+SERVING = (sys.executable, "-m", "infra.stack.server")
 
 
 def _no_word() -> None:
@@ -82,7 +83,7 @@ class Stack:
         database.forget_planned(self.place.database)
         # Whoever held Prefect's lock of leases is dead; after a reboot its number may be somebody else's.
         (self.place.prefect_home / "concurrency_leases" / "expirations.lock").unlink(missing_ok=True)
-        self._start(SERVER, [*PREFECT, "server", "start", "--host", environment.HOST, "--port", str(port)])
+        self._start(SERVER, [*SERVING, "server", "start", "--host", environment.HOST, "--port", str(port)])
 
     def start_worker(self, pool: Pool) -> None:
         """Start the worker of a pool; it is known to the server once `wait_for_worker` returns."""
