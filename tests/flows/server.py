@@ -60,7 +60,7 @@ def start(directory: Path) -> State:
     log = directory / f"server-{port}.log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            [sys.executable, "-m", "infra.stack.server", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
             env={**os.environ, **_SETTINGS, "PREFECT_HOME": str(home), "PREFECT_SERVER_API_PORT": str(port)},
             cwd=directory,
             stdin=subprocess.DEVNULL,
