@@ -1,4 +1,6 @@
-"""A worker, started as `prefect worker start` starts it: with slots of its own, and gates that a test has named.
+"""A worker as `prefect worker start` starts it, with slots of its own, and gates that a test may arm.
+
+It is forked from a process that has imported all of this and nothing else has happened to: a start costs a sixth.
 
 TEST_SLOTS_NAME   whose slots its jobs take; nobody else's on this machine
 TEST_HOLDS        at which moments it stops for a test, separated by commas: see `Moment`
@@ -12,6 +14,9 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 
+import prefect.cli
+from prefect.context import refresh_global_settings_context
+
 import infra.slurm.worker
 from infra.slurm.job import JobSpec
 from infra.slurm.local import LocalTransport
@@ -20,6 +25,7 @@ from infra.slurm.runs import LogLine, Proposal, RunNow
 from infra.slurm.states import Phase
 from infra.slurm.transport import JobReport, Transport
 from infra.slurm.transports import local_slots
+from stages.engine.work.prctl import die_with_parent
 from tests.end_to_end.prefect.gates import hold_if_armed
 
 SLOTS_NAME = "TEST_SLOTS_NAME"
@@ -86,15 +92,18 @@ def open_transport(name: str, jobs_directory: str) -> Transport:
     return GatedTransport(LocalTransport(jobs_directory, slots=local_slots(), slots_name=slots_name))
 
 
-def main() -> None:
-    """Start a worker with the words that follow."""
+def work(words: Sequence[str], environment: Mapping[str, str], directory: str, log: str) -> None:
+    """Be a worker: in a session of its own, in `directory`, until killed, or until whoever forked this is gone."""
+    os.setsid()
+    die_with_parent(os.getppid())
+    os.chdir(directory)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    for number in (1, 2):
+        os.dup2(output, number)
+    os.environ.clear()
+    os.environ.update(environment)
+    refresh_global_settings_context()  # Prefect was imported with another environment
     infra.slurm.worker.open_transport = open_transport
     infra.slurm.worker.PrefectRuns = GatedRuns
-    from prefect.cli import app  # noqa: PLC0415 - it reads sys.argv
-
-    sys.argv = ["prefect", "worker", "start", *sys.argv[1:]]
-    app()
-
-
-if __name__ == "__main__":
-    main()
+    sys.argv = ["prefect", "worker", "start", *words]
+    prefect.cli.app()

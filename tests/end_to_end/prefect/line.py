@@ -130,6 +130,7 @@ class Line:
             "PHASELINE_STAGES": str(self.top / "stages"),
             "PHASELINE_ALLOW_SHORT_LEASE": "1",
             "PHASELINE_LOOK_SECONDS_MAX": "0.2",
+            "PHASELINE_GRACE_SECONDS": "2",  # a cancelled poller gives its dataset that long to be finished
             gates.VARIABLE: str(self.gates.directory),
         }
 

@@ -80,7 +80,7 @@ def test_a_deployment_that_is_paused_is_given_no_pollers(make_line: MakeLine, po
     line.gates.wait("ds0.1")
     deployment = line.client.read_deployment_by_name(f"poll/{line.stages[0]}").id
     line.client.pause_deployment(deployment)
-    assert line.pull().endswith(f": its deployment is paused: prefect deployment resume poll/{line.stages[0]}")
+    assert ": its deployment is paused: " in line.pull()
     line.gates.open("ds0.1")
     line.wait(running, StateType.COMPLETED)
     line.client.resume_deployment(deployment)

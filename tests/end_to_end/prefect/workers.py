@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from infra.slurm.slots import take_slot
 from tests.end_to_end.fleet import CHECKOUT
-from tests.end_to_end.prefect import gates
+from tests.end_to_end.prefect import entry, gates
 from tests.end_to_end.prefect.entry import SLOTS_NAME
 from tests.waiting import wait_until
 
@@ -24,6 +23,9 @@ START_SECONDS = 60.0
 END_SECONDS = 20.0
 QUERY_SECONDS = "1"
 SLOTS = 8
+NEVER = ("--install-policy", "never", "--no-create-pool-if-not-found")
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload([entry.__name__])
 STARTED = "started!"
 
 
@@ -32,7 +34,7 @@ class Worker:
     """One process of a worker called `name`."""
 
     name: str
-    process: subprocess.Popen[bytes]
+    process: ForkServerProcess
     log: Path
 
     @property
@@ -44,7 +46,7 @@ class Worker:
         """Wait until it is known to the server. Raises AssertionError if it ends, TimeoutError."""
 
         def is_there() -> bool:
-            assert self.process.poll() is None, self.said
+            assert self.process.is_alive(), self.said
             return STARTED in self.said
 
         wait_until(is_there, START_SECONDS, lambda: self.said)
@@ -53,15 +55,8 @@ class Worker:
     def kill(self) -> None:
         """SIGKILL, and gone."""
         self.process.kill()
-        self.process.wait(END_SECONDS)
-
-    def end(self) -> None:
-        """Ask it to end; its jobs go on."""
-        self.process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_SECONDS)
-            return
-        self.kill()
+        self.process.join(END_SECONDS)
+        assert not self.process.is_alive()
 
 
 class Workers:
@@ -79,8 +74,7 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in self._workers:
-            if worker.process.poll() is None:
-                worker.kill()
+            worker.kill()
 
     def start(
         self,
@@ -99,17 +93,15 @@ class Workers:
             SLOTS_NAME: self._slots_name,
             **({gates.VARIABLE: str(at.directory)} if at else {}),
         }
+        words = ["--pool", pool, "--type", kind, "--name", name, "--limit", str(limit)]
         log = self._directory / f"{len(self._workers):02}-{name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command("--pool", pool, "--type", kind, "--name", name, "--limit", str(limit)),
-                env=environment(self._directory, told),
-                cwd=self._directory,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        log.touch()
+        process = FORKS.Process(
+            target=entry.work,
+            args=([*words, *NEVER], environment(self._directory, told), str(self._directory), str(log)),
+            daemon=True,
+        )
+        process.start()
         self._workers.append(Worker(name=name, process=process, log=log))
         return self._workers[-1]
 
@@ -129,15 +121,6 @@ class Workers:
         finally:
             for slot in taken:
                 slot.close()
-
-
-def command(*words: str) -> list[str]:
-    """Return the command line of a worker that dies with this process."""
-    never = ["--install-policy", "never", "--no-create-pool-if-not-found"]
-    return [
-        *("setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.end_to_end.prefect.entry"),
-        *(*words, *never),
-    ]
 
 
 def environment(home: Path, told: Mapping[str, str]) -> dict[str, str]:
