@@ -29,7 +29,7 @@ def test_a_stage_that_cannot_be_set_up_is_left_alone_until_it_is_mended(make_lin
     broken.touch()
     line.deploy()
     line.add(1)
-    why = "The job ended on \\S+: exit code 78 \\(EX_CONFIG: the stage cannot be set up\\)."
+    why = "The job ended on \\S+: exit code 78 \\(EX_CONFIG: the stage cannot be set up\\)"
     for _ in range(FAILURES_MIN):
         assert line.pull() == f"Completed: {line.stages[0]}: 1 asked, 1 claimable, 0 of 4 pollers"
         assert only(line, StateType.FAILED)
