@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ import anyio.abc
 import anyio.to_thread
 import httpx
 from loguru import logger
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import InfrastructureNotAvailable, ObjectNotFound
@@ -170,6 +171,30 @@ class SlurmWorker(BaseWorker[SlurmConfiguration, SlurmVariables, SlurmResult]):
             await super().sync_with_backend()
         except httpx.HTTPError as error:
             logger.bind(reason=_words(error)).warning("could not tell the API that this worker lives")
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """As the base class, but an API that is away leaves the run to the next census, and never ends the worker."""
+        try:
+            await super()._submit_run(flow_run)
+        except httpx.HTTPError as error:
+            logger.bind(run=str(flow_run.id), reason=_words(error)).warning("a run could not be taken; tried again")
+            self._release_limit_slot(flow_run.id)
+            self._submitting_flow_run_ids.discard(flow_run.id)
+
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        """As the base class, asked once: they say who is about to hand the run in, and nothing depends on them."""
+        try:
+            with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}):
+                await super()._give_worker_labels_to_flow_run(flow_run_id)
+        except httpx.HTTPError as error:
+            logger.bind(run=str(flow_run_id), reason=_words(error)).warning("a run was not given its worker's labels")
+
+    async def _propose_crashed_state(
+        self, flow_run: FlowRun, message: str, client: PrefectClient | None = None
+    ) -> None:
+        """As the base class, unless it was the API that failed: the run is as it was, and the census sees to it."""
+        if not isinstance(sys.exception(), httpx.HTTPError):
+            await super()._propose_crashed_state(flow_run, message, client)
 
     async def _follow(self) -> None:
         """Turn after turn, until the worker ends. An error of ours costs one turn."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
 import anyio
 import anyio.abc
+import httpx
 import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import InfrastructureNotAvailable
+from prefect.workers.base import BaseWorker
 
 from infra.slurm.runs import RunState
 from infra.slurm.variables import SlurmConfiguration
@@ -118,6 +120,44 @@ def test_infrastructure_is_killed_as_often_as_prefect_likes(tmp_path: Path) -> N
             await stage.worker.kill_infrastructure("fake:1", stage.configuration())
 
     play(tmp_path, test)
+
+
+def test_an_api_that_is_busy_neither_ends_the_worker_nor_crashes_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found with two workers and a server short of breath: a label that was not taken crashed a run that was well."""
+    crashed: list[str] = []
+
+    async def busy(*_: object) -> None:
+        raise httpx.ConnectError("no route")
+
+    async def crash(worker: object, flow_run: FlowRun, message: str, client: object = None) -> None:
+        crashed.append(message)
+
+    for name in ("_submit_run", "_give_worker_labels_to_flow_run"):
+        monkeypatch.setattr(BaseWorker, name, busy)
+    monkeypatch.setattr(BaseWorker, "_propose_crashed_state", crash)
+
+    async def test(stage: Stage) -> None:
+        worker, run = stage.worker, stage.flow_run
+        vars(worker).update(_submitting_flow_run_ids={run.id})
+        await methods(worker)["_give_worker_labels_to_flow_run"](run.id)
+        await methods(worker)["_submit_run"](run)
+        assert vars(worker)["_submitting_flow_run_ids"] == set()
+        for error in (httpx.ReadTimeout("busy"), ValueError("these job variables are none")):
+            try:
+                raise error
+            except (httpx.HTTPError, ValueError) as caught:
+                await methods(worker)["_propose_crashed_state"](run, str(caught))
+        assert crashed == ["these job variables are none"]
+
+    play(tmp_path, test)
+
+
+def methods(worker: SlurmWorker) -> Mapping[str, Callable[..., Awaitable[None]]]:
+    """What the base class calls: nobody else has business with these."""
+    names = ("_submit_run", "_give_worker_labels_to_flow_run", "_propose_crashed_state")
+    return {name: getattr(worker, name) for name in names}
 
 
 def test_a_pools_template_offers_all_job_variables() -> None:
