@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
@@ -16,15 +17,21 @@ from prefect.exceptions import ParameterTypeError
 from flows.poll import command, poll
 from tests.flows.pipeline import Pipeline
 
-# prefect-shell never closes its process's pipes: they go while these tests are at it, and not at some other's cost.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
-
 
 @pytest.fixture(autouse=True)
-def forgotten_pipes() -> Iterator[None]:
-    """Where a flow has failed, its traceback holds them."""
+def closed_pipes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """prefect-shell leaves its process's pipes open: the flow's own process ends then, this one does not."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Kept(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - what Popen takes
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Kept)
     yield
-    gc.collect()
+    for pipe in (pipe for process in started for pipe in (process.stdout, process.stderr) if pipe is not None):
+        pipe.close()
 
 
 @pytest.fixture
