@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import time
+import weakref
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
@@ -20,6 +21,9 @@ class Drain:
     def __init__(self) -> None:
         self.times = 0
         self.fd, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        weakref.finalize(
+            self, _close, self.fd, self._writer
+        ).atexit = False  # installed, it lives as long as the process
 
     def install(self) -> None:
         """Take the signals over; only in the main thread, once per process."""
@@ -52,6 +56,11 @@ class Drain:
     def _ask(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self.request()
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 class DrainableClock:
