@@ -15,7 +15,8 @@ from loguru import logger
 
 from infra.slurm.folder import open_tag
 from infra.slurm.follower import Follower
-from infra.slurm.ownership import Holder, Identity, Silence, heartbeat_path, holder_of, may_take, start_ticks, take
+from infra.slurm.machine import start_ticks
+from infra.slurm.ownership import Holder, Identity, Silence, heartbeat_path, holder_of, may_take, take
 from infra.slurm.runs import (
     Place,
     Proposal,

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
+from infra.slurm.machine import start_ticks
+
 SILENT_SECONDS = 60.0
 
 
@@ -81,15 +83,6 @@ class Silence:
             self.seen[path] = (stamp, now)
             return False
         return now - known[1] >= SILENT_SECONDS
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return when a process of this machine was started, in clock ticks since its boot, None if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return int(file.read().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def may_take(

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Generator
@@ -16,6 +15,7 @@ from typing import TypedDict, cast
 
 import httpx
 
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 START_SECONDS_MAX = 90.0  # about 10 on two idle cores
@@ -54,7 +54,7 @@ def shared(directory: Path) -> Generator[str]:
 
 def start(directory: Path) -> State:
     """Start a server whose home is in `directory`, on a free port, and wait until it answers."""
-    port = _free_port()
+    port = free_port()
     home = directory / f"home-{port}"
     home.mkdir()
     log = directory / f"server-{port}.log"
@@ -105,12 +105,6 @@ def _is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -24,6 +24,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
 from tests.repository.checkout import BIN, ROOT
 
 PORT = "4200"  # Prefect's usual one
@@ -73,7 +74,7 @@ def execute(commands: list[str], folder: Path, *, timeout_seconds: float) -> lis
 
     A stack that they leave up is ended. subprocess.TimeoutExpired: they took longer than that together.
     """
-    mark, port = f"--- {secrets.token_hex(8)} ---", str(_free_port())
+    mark, port = f"--- {secrets.token_hex(8)} ---", str(free_port())
     # A function so that a document's `make` needs no -C; the mark comes after the output of each command.
     lines = [
         f'make() {{ command make --no-print-directory -C {shlex.quote(str(ROOT))} "$@"; }}',
@@ -102,12 +103,6 @@ def _typed(lines: list[str], folder: Path, timeout_seconds: float) -> str:
         errors="replace",
         check=False,
     ).stdout
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def environment(folder: Path) -> dict[str, str]:

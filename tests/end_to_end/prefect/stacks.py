@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.stack import environment
 from infra.stack.choices import Wanted
 from infra.stack.display import Display
 from infra.stack.fall import bring_down
 from infra.stack.place import VARIABLE, Place
 from infra.stack.rise import bring_up
 from infra.stack.stack import Stack
+from tests.ports import free_port
 
 CLONE = Path(__file__).resolve().parents[3]
 PACE = {"PHASELINE_LOOK_SECONDS_MAX": "1"}  # idle pollers of tests look this often
-
-
-def free_port() -> int:
-    """Return a port that nobody had a moment ago."""
-    with socket.socket() as listener:
-        listener.bind((environment.HOST, 0))
-        return listener.getsockname()[1]
 
 
 def place_in(directory: Path, clone: Path = CLONE) -> Place:

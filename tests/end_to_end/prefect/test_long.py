@@ -17,8 +17,9 @@ from infra.stack.stack import Stack
 from tests.end_to_end.prefect.conftest import MakeLine, make_pool
 from tests.end_to_end.prefect.line import Line
 from tests.end_to_end.prefect.proxy import CountingProxy
-from tests.end_to_end.prefect.stacks import free_port, place_in
+from tests.end_to_end.prefect.stacks import place_in
 from tests.end_to_end.prefect.workers import Workers
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]

@@ -7,7 +7,8 @@ from pathlib import Path
 from infra.stack import processes
 from infra.stack.choices import SERVER
 from infra.stack.stack import Stack
-from tests.end_to_end.prefect.stacks import free_port, phaseline, place_in
+from tests.end_to_end.prefect.stacks import phaseline, place_in
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 NAMES = {SERVER, "control", "slurm-cpu", "slurm-gpu"}

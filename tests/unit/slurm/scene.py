@@ -11,8 +11,9 @@ from infra.slurm.census import Census
 from infra.slurm.followed import Followed
 from infra.slurm.follower import Follower
 from infra.slurm.job import JobSpec
+from infra.slurm.machine import start_ticks
 from infra.slurm.outbox import Outbox
-from infra.slurm.ownership import Identity, start_ticks
+from infra.slurm.ownership import Identity
 from infra.slurm.runs import Place, RunState
 from infra.slurm.submission import Submission
 from tests.fakes_runs import FakeRuns

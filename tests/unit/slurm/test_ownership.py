@@ -9,7 +9,8 @@ import pytest
 
 from infra.slurm.folder import Sent, new_tag, open_tag, read_output, read_sent, write_sent
 from infra.slurm.joblog import CHUNK_BYTES, Position
-from infra.slurm.ownership import Holder, Identity, Silence, holder_of, may_take, start_ticks, still_mine, take
+from infra.slurm.machine import start_ticks
+from infra.slurm.ownership import Holder, Identity, Silence, holder_of, may_take, still_mine, take
 
 ME = Identity(host="h1", boot="b1", pid=10, ticks=5, name="w:1")
 
