@@ -9,8 +9,6 @@ from typing import Annotated, Protocol, cast
 from prefect import flow
 from pydantic import Field
 
-from flows import facts
-
 
 class _Started(Protocol):
     """A process that prefect-shell has started, as synchronous code sees it."""
@@ -31,6 +29,8 @@ def poll(stage: str, *, until_idle: bool = False, datasets: Annotated[int, Field
 
     """
     from prefect_shell import ShellOperation  # noqa: PLC0415 - only a process pool comes here
+
+    from flows import facts  # noqa: PLC0415 - loads the engine: only a run pays for that
 
     facts.opened().catalog.stage(stage)
     words = shlex.join(command(stage, until_idle=until_idle, datasets=datasets))

@@ -10,6 +10,7 @@ from typing import assert_never
 
 from stages.engine import archive, names
 from stages.engine.archive import Archived
+from stages.engine.condition import Condition
 from stages.engine.errors import PhaselineError, UsageError
 from stages.engine.fs import FileSystem
 from stages.engine.history import latest_end
@@ -19,14 +20,6 @@ from stages.engine.requests import Requests, matching
 from stages.engine.reruns import choose, rerun
 from stages.engine.state import read_markers
 from stages.engine.whereabouts import alike
-
-
-class State(StrEnum):
-    """What may be brought back."""
-
-    QUARANTINED = "quarantined"
-    BACKING_OFF = "backing_off"
-    DONE = "done"
 
 
 class Verdict(StrEnum):
@@ -66,7 +59,7 @@ class Backfill:
         self._fs, self._root, self._passage, self._now, self._who = fs, root, passage, now, who
         self._requests = Requests(fs, passage, now)
 
-    def candidates(self, wanted: Sequence[str], state: State) -> list[Candidate]:
+    def candidates(self, wanted: Sequence[str], state: Condition) -> list[Candidate]:
         """Return the datasets of that state that names and patterns mean, in the order in which they come back.
 
         Raises UsageError for a word that means none of them.
@@ -137,15 +130,15 @@ class Backfill:
         new = rerun(self._fs, self._root, self._passage, entry, token=secrets.token_hex(4), who=self._who)
         return f"waits as {new}: the next poller takes it"
 
-    def _meant(self, word: str, state: State) -> list[Candidate]:
+    def _meant(self, word: str, state: Condition) -> list[Candidate]:
         at = self._passage.reads
         match state:
-            case State.QUARANTINED:
+            case Condition.QUARANTINED:
                 return [Candidate(dataset=name, base=at.failed) for name in self._matching(at.failed, word)]
-            case State.BACKING_OFF:
+            case Condition.BACKING_OFF:
                 there = self._matching(at.path, word)
                 return [Candidate(dataset=name, base=at.path) for name in there if self._is_backing_off(name)]
-            case State.DONE:
+            case Condition.DONE:
                 return self._done(word)
             case _:
                 assert_never(state)
@@ -179,12 +172,12 @@ class Backfill:
         finally:
             self._fs.close(handle)
 
-    def _nothing(self, word: str, state: State) -> UsageError:
+    def _nothing(self, word: str, state: Condition) -> UsageError:
         """Say where it is instead; raised before anything was changed."""
         at, stage = self._passage.reads, self._passage.stage
-        elsewhere = {str(other): len(self._meant(word, other)) for other in State if other is not state}
+        elsewhere = {str(other): len(self._meant(word, other)) for other in Condition if other is not state}
         hints = [f"{count} such with state={other}" for other, count in elsewhere.items() if count]
-        waiting = len(self._matching(at.path, word)) - elsewhere.get(State.BACKING_OFF, 0)
+        waiting = len(self._matching(at.path, word)) - elsewhere.get(Condition.BACKING_OFF, 0)
         if waiting > 0:
             hints.append(f"{waiting} such wait or are at work: nothing to bring back")
         if not hints:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from flows.rerun import message, rerun, rows
-from stages.engine.backfill import Outcome, State, Verdict
+from flows.bringing import message, rows
+from flows.rerun import rerun
+from stages.engine.backfill import Outcome, Verdict
+from stages.engine.condition import Condition
 
 FOUND = [
     Outcome(dataset="a", verdict=Verdict.BROUGHT_BACK, what="soon"),
@@ -25,8 +27,8 @@ def test_the_message() -> None:
 
 def test_the_form_offers_states_and_says_what_each_field_is() -> None:
     schema = rerun.parameters
-    state = cast("dict[str, list[str]]", schema.definitions["State"])
-    assert state["enum"] == [str(state) for state in State]
+    state = cast("dict[str, list[str]]", schema.definitions["Condition"])
+    assert state["enum"] == [str(one) for one in Condition]
     fields = cast("dict[str, dict[str, object]]", schema.properties)
     assert list(fields) == ["stage", "datasets", "state", "limit", "dry_run"]
     assert all(field["description"] for field in fields.values())
