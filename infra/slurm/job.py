@@ -1,47 +1,17 @@
-"""A job as the worker hands it in, and the script that carries it out: pure (DESIGN 5)."""
+"""The script that carries a job out: pure (DESIGN 5)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from shlex import quote
 
+from infra.slurm.directives import directives, has_control, request_problem
+from infra.slurm.spec import JobSpec, JobSpecError
+
+__all__ = ["JobSpec", "JobSpecError", "render_script"]
+
 NO_DIRECTORY = 72  # EX_OSFILE: the script's exit code when there is no working directory
-
-
-class JobSpecError(ValueError):
-    """No script can carry this job out; the text says what to change."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
-    """One job. `tag` names it for ever: `<flow-run id>.<run count>`; `directory` is its own, on shared storage.
-
-    `name` is for people. `environment` is all that the job gets of ours. The job's `script`, its
-    `output` (stdout and stderr together) and its `result` stand in `directory`.
-    """
-
-    tag: str
-    name: str
-    directory: str
-    command: tuple[str, ...]
-    working_directory: str
-    environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    time_limit_seconds: int | None = None
-    grace_seconds: int = 30
-    cpus: int = 1
-    memory_mb: int | None = None
-    gpus: int = 0
-    partition: str = ""
-    account: str = ""
-    qos: str = ""
-    constraint: str = ""
-
-    @property
-    def warning_seconds(self) -> int:
-        """How long before its time limit a job is sent USR1: its grace, but never more than half of its time."""
-        return min(self.grace_seconds, (self.time_limit_seconds or 0) // 2)
+NO_STORAGE = 75  # EX_TEMPFAIL: under SLURM, when the job's own directory cannot be written to
 
 
 def render_script(spec: JobSpec) -> str:
@@ -52,29 +22,60 @@ def render_script(spec: JobSpec) -> str:
     backslash there, which sbatch takes for itself) they are refused, as are NUL bytes anywhere, names that bash cannot
     export, and PREFECT_* in `environment`. PREFECT_* that the script inherits is unset.
 
+    The command finds PHASELINE_ENDS_AT, the second since the epoch at which it will be ended, where that is known.
     USR1, of which batch systems tell the script alone, is passed on to the command, once for each. So is TERM, except
     under SLURM, which sends it to every process of a job itself: a second TERM would mean "quicker".
     The script ends with the command's exit code, 128 + n for a signal as shells do; NO_DIRECTORY, 126 and 127 if the
-    command could not be started. Under SLURM it leaves `result.<job id>.<restart>` first, see `infra.slurm.result`:
-    what is known of the end when SLURM has forgotten the job. Under `local` the launcher writes `result`, as it alone
-    knows of limits and cancellation.
+    command could not be started.
+
+    Under SLURM it makes the link `job` first, which names the job that carries this tag out: a second one, submitted
+    because the first's answer was lost, ends there with exit code 0. It leaves `began.<job id>.<restart>` and, last,
+    `result.<job id>.<restart>`, see `infra.slurm.result`: what is known of the end when SLURM has forgotten the job.
+    Under `local` the launcher writes `result`, as it alone knows of limits and cancellation.
     """
     _check(spec)
-    lines = ["#!/bin/bash", *(f"#SBATCH --{option}" for option in _directives(spec)), "", _SIGNALS]
+    place = f"directory={quote(spec.directory)} limit_seconds={spec.time_limit_seconds or 0}"
+    lines = ["#!/bin/bash", *(f"#SBATCH --{option}" for option in directives(spec)), "", place, _BEGINNING]
     lines += ["carry_out() {  # a function, so that bash tells of its death without quoting what is in it"]
     lines += [f"    cd -- {quote(spec.working_directory)} || exit {NO_DIRECTORY}", '    unset "${!PREFECT_@}"']
-    lines += [f"    export {name}={quote(value)}" for name, value in sorted(spec.environment.items())]
+    lines += ["    [[ -z $ends_at ]] || export PHASELINE_ENDS_AT=$ends_at"]
+    lines += [
+        f"    export {name}={quote(value)}"
+        for name, value in sorted(spec.environment.items())
+        if name != "PHASELINE_ENDS_AT"  # the worker's own, where it is a job itself
+    ]
     lines += ["    trap - INT QUIT", f"    exec -- {' '.join(map(quote, spec.command))}", "}", "carry_out </dev/null &"]
-    lines += [_WAITING, _RESULT.replace("DIRECTORY", quote(spec.directory)), 'exit "$code"']
+    lines += [_WAITING, _RESULT, 'exit "$code"']
     return "\n".join(lines) + "\n"
 
 
-_SIGNALS = """\
-command='' early='' again=yes
-pass_on() { again=yes; if [[ -n $command ]]; then kill -s "$1" "$command" 2>/dev/null; else early=$1; fi; }
+# `told`: whoever sent TERM knows better than the exit code how the job ended. A link is made once, also where its
+# answer is lost: what is asked for afterwards is whose it is.
+_BEGINNING = f"""\
+command='' early='' again=yes told='' ends_at=''
+pass_on() {{ again=yes; if [[ -n $command ]]; then kill -s "$1" "$command" 2>/dev/null; else early=$1; fi; }}
 trap 'pass_on USR1' USR1
-if [[ -n ${SLURM_JOB_ID-} ]]; then trap 'again=yes' TERM; else trap 'pass_on TERM' TERM; fi
-printf -v started '%(%s)T' -1"""
+if [[ -n ${{SLURM_JOB_ID-}} ]]; then trap 'again=yes told=yes' TERM; else trap 'pass_on TERM' TERM; fi
+printf -v started '%(%s)T' -1
+if [[ -n ${{SLURM_JOB_ID-}} ]]; then
+    restarts=${{SLURM_RESTART_COUNT:-0}}
+    ln -sT -- "$SLURM_JOB_ID" "$directory/job" 2>/dev/null
+    first=$(readlink -- "$directory/job")
+    if [[ -z $first ]]; then
+        printf 'phaseline: cannot write to %q: nothing was started\n' "$directory" >&2
+        exit {NO_STORAGE}
+    fi
+    if [[ $first != "$SLURM_JOB_ID" ]]; then
+        printf 'phaseline: job %s carries this out; job %s, submitted again, starts nothing\n' "$first" "$SLURM_JOB_ID"
+        exit 0
+    fi
+    : >"$directory/began.$SLURM_JOB_ID.$restarts"
+fi
+if [[ ${{SLURM_JOB_END_TIME-}} =~ ^[0-9]+$ ]]; then
+    ends_at=$SLURM_JOB_END_TIME
+elif (( limit_seconds )); then
+    ends_at=$(( started + limit_seconds ))
+fi"""
 
 # `wait` returns early when a signal is caught, and says the same again when asked twice. When TERM and USR1 arrive in
 # the same moment bash drops USR1: the one that matters stays.
@@ -86,14 +87,15 @@ while [[ -n $again ]]; do again=''; wait "$command"; code=$?; done"""
 _RESULT = """\
 if [[ -n ${SLURM_JOB_ID-} ]]; then
     printf -v ended '%(%s)T' -1
-    state=COMPLETED exit_code=$code signal=null restarts=${SLURM_RESTART_COUNT:-0}
+    state=COMPLETED exit_code=$code signal=null reason=''
     (( code == 0 )) || state=FAILED
     (( code <= 128 || code > 192 )) || { signal=$(( code - 128 )); exit_code=null; }
-    result=DIRECTORY/result.$SLURM_JOB_ID.$restarts
+    [[ -z $told ]] || { state=CANCELLED reason='told to end'; }
+    result=$directory/result.$SLURM_JOB_ID.$restarts
     {
-        printf '{"state": "%s", "exit_code": %s, "signal": %s, ' "$state" "$exit_code" "$signal"
-        printf '"restarts": %s, "started": %s, "ended": %s, ' "$restarts" "$started" "$ended"
-        printf '"node": "%s"}\\n' "${SLURMD_NODENAME:-$HOSTNAME}"
+        printf '{"state": "%s", "reason": "%s", "exit_code": %s, ' "$state" "$reason" "$exit_code"
+        printf '"signal": %s, "restarts": %s, "started": %s, ' "$signal" "$restarts" "$started"
+        printf '"ended": %s, "node": "%s"}\\n' "$ended" "${SLURMD_NODENAME:-$HOSTNAME}"
     } >"$result.new" && mv -f -- "$result.new" "$result"
 fi"""
 
@@ -103,10 +105,8 @@ _BASHS_OWN = re.compile(
     r"|DIRSTACK|EPOCHREALTIME|EPOCHSECONDS|E?UID|FUNCNAME|GROUPS|HISTCMD|LINENO|PIPESTATUS|PPID|S?RANDOM|SECONDS|SHELLOPTS"
     r"|SHLVL|_)\Z"
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-_PLAIN = re.compile(r"[^A-Za-z0-9_.,:/@%+=-]")
 
 
 def _check(spec: JobSpec) -> None:
@@ -118,7 +118,7 @@ def _check(spec: JobSpec) -> None:
         if "\0" in what:
             raise JobSpecError(f"no program can be given a NUL byte: {what!r}")
     for what in (spec.directory, spec.working_directory):
-        if _CONTROL.search(what) or "\\" in what or not what.startswith("/"):
+        if has_control(what) or "\\" in what or not what.startswith("/"):
             raise JobSpecError(
                 f"a batch script can name an absolute path without control characters and backslashes only: {what!r}"
             )
@@ -126,6 +126,8 @@ def _check(spec: JobSpec) -> None:
         raise JobSpecError(f"no tag of a job: {spec.tag!r}")
     if spec.time_limit_seconds is not None and spec.time_limit_seconds < 1:
         raise JobSpecError(f"a time limit is at least a second: {spec.time_limit_seconds}")
+    if problem := request_problem(spec):
+        raise JobSpecError(problem)
     for name in spec.environment:
         if not _VARIABLE.match(name) or _BASHS_OWN.match(name):
             raise JobSpecError(
@@ -133,37 +135,3 @@ def _check(spec: JobSpec) -> None:
             )
         if name.startswith("PREFECT_"):
             raise JobSpecError(f"jobs get no Prefect settings: take {name} out of the job variable `env`")
-
-
-def _directives(spec: JobSpec) -> Iterator[str]:
-    """Yield what is asked of SLURM. A requeued job adds to its output: what was read of it stays where it is."""
-    yield f"job-name={_plain(_CONTROL.sub(' ', spec.name).strip() or spec.tag)}"
-    yield f"comment={_plain(spec.tag)}"
-    yield f"output={_plain(spec.directory.replace('%', '%%'))}/output"
-    yield "open-mode=append"
-    yield f"chdir={_plain(spec.working_directory)}"
-    yield "nodes=1"
-    yield "ntasks=1"
-    yield f"cpus-per-task={spec.cpus}"
-    if spec.memory_mb is not None:
-        yield f"mem={spec.memory_mb}M"
-    if spec.gpus:
-        yield f"gres=gpu:{spec.gpus}"
-    if spec.time_limit_seconds is not None:
-        yield f"time={_duration(spec.time_limit_seconds)}"
-        yield f"signal=B:USR1@{spec.warning_seconds}"
-    for option in ("partition", "account", "qos", "constraint"):
-        value: str = getattr(spec, option)
-        if value:
-            yield f"{option}={_plain(_CONTROL.sub(' ', value))}"
-
-
-def _duration(seconds: int) -> str:
-    """Return it as SLURM reads it, days-hours:minutes:seconds; SLURM rounds up to minutes."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes // 1440}-{minutes // 60 % 24:02}:{minutes % 60:02}:{rest:02}"
-
-
-def _plain(value: str) -> str:
-    """Return the value so that sbatch reads it as one word: a backslash before all that might mean something to it."""
-    return _PLAIN.sub(lambda found: "\\" + found[0], value)

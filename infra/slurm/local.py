@@ -131,7 +131,7 @@ class LocalTransport:
 
     def _start(self, spec: JobSpec) -> None:
         """Start a launcher and wait until it has claimed the directory, or found that another one has."""
-        order = (spec.time_limit_seconds or 0, spec.warning_seconds, spec.grace_seconds, self._slots, self._slots_name)
+        order = (spec.time_limit_seconds or 0, spec.notice_seconds, spec.grace_seconds, self._slots, self._slots_name)
         command = [sys.executable, "-I", "-S", "-c", _START, _IMPORT_ROOT, spec.directory, *map(str, order)]
         with open(os.path.join(spec.directory, "output"), "ab") as output:
             subprocess.run(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.slurm.job import NO_DIRECTORY, JobSpec, render_script
+from infra.slurm.job import NO_DIRECTORY, NO_STORAGE, JobSpec, render_script
 from infra.slurm.result import Result, read_result
 from infra.slurm.states import JobState
 from tests.contract.clusters import is_pending
@@ -167,6 +168,11 @@ def test_under_slurm_a_term_to_all_is_not_doubled(tmp_path: Path) -> None:
         (tmp_path / "pipe").write_text("0\n")
     assert bash.returncode == 0
     assert output.read_text() == "ready\ngot SIGUSR1\n"
+    result = read_result(str(tmp_path), "result.12.0")
+    assert result is not None
+    assert (result.state, result.exit_code) == (JobState.CANCELLED, 0), (
+        "who sends TERM knows why, the exit code does not"
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,10 +218,56 @@ def test_under_slurm_it_leaves_a_result_for_each_start(
         done = carry_out(top, one, SLURM_JOB_ID="12", SLURM_RESTART_COUNT=restart, SLURMD_NODENAME="n7")
         assert "s3cret" not in done.stderr
         results.append(read_result(str(top), f"result.12.{restart or 0}"))
-    assert sorted(os.listdir(top)) == ["result.12.0", "result.12.1", "script"]
+    assert sorted(os.listdir(top)) == ["began.12.0", "began.12.1", "job", "result.12.0", "result.12.1", "script"]
+    assert os.readlink(top / "job") == "12"
     for restarts, result in enumerate(results):
         assert result is not None
         assert (result.state, result.exit_code, result.signal) == (state, exit_code, number)
         assert (result.restarts, result.node) == (restarts, "n7")
         assert result.started is not None
         assert result.started <= result.ended
+
+
+def test_one_tag_is_carried_out_by_one_job_which_may_be_put_back(tmp_path: Path) -> None:
+    """The answer of the first submission was lost, so that there was a second one."""
+    one = spec(tmp_path, "echo", "done")
+    assert carry_out(tmp_path, one, SLURM_JOB_ID="12").stdout == "done\n"
+    second = carry_out(tmp_path, one, SLURM_JOB_ID="13")
+    assert (second.returncode, second.stdout) == (
+        0,
+        "phaseline: job 12 carries this out; job 13, submitted again, starts nothing\n",
+    )
+    assert carry_out(tmp_path, one, SLURM_JOB_ID="12", SLURM_RESTART_COUNT="1").stdout == "done\n"
+    assert sorted(os.listdir(tmp_path)) == ["began.12.0", "began.12.1", "job", "result.12.0", "result.12.1", "script"]
+
+
+def test_without_its_directory_nothing_is_started(tmp_path: Path) -> None:
+    """Nobody could tell which of two submissions it is."""
+    done = carry_out(tmp_path, replace(spec(tmp_path, "echo", "done"), directory="/no/such/place"), SLURM_JOB_ID="12")
+    assert (done.returncode, done.stdout) == (NO_STORAGE, "")
+    assert "cannot write to /no/such/place" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit_seconds", "said", "earliest", "latest"),
+    [(600, "1893456000", 1893456000, 1893456000), (None, "1893456000", 1893456000, 1893456000), (600, "", 600, 660)],
+)
+def test_the_command_knows_when_it_will_be_ended(
+    tmp_path: Path, limit_seconds: int | None, said: str, earliest: int, latest: int
+) -> None:
+    """SLURM knows best; else it is the limit, counted from now on. A worker's own end is not its jobs'."""
+    one = replace(
+        spec(tmp_path, "sh", "-c", "echo $PHASELINE_ENDS_AT"),
+        time_limit_seconds=limit_seconds,
+        environment={"PHASELINE_ENDS_AT": "17"},
+    )
+    begun = int(time.time())
+    for job in ({"SLURM_JOB_ID": "12"}, {}):
+        ends_at = int(carry_out(tmp_path, one, SLURM_JOB_END_TIME=said, **job).stdout)
+        since = begun if not said else 0
+        assert since + earliest <= ends_at <= since + latest
+
+
+def test_without_a_limit_nobody_knows_when_it_ends(tmp_path: Path) -> None:
+    one = spec(tmp_path, "sh", "-c", "echo ${PHASELINE_ENDS_AT-unknown}")
+    assert carry_out(tmp_path, one, SLURM_JOB_ID="12", SLURM_JOB_END_TIME="Unknown").stdout == "unknown\n"
