@@ -88,7 +88,8 @@ def directives(spec: JobSpec) -> Iterator[str]:
 
 def request_problem(spec: JobSpec) -> str:
     """Return why the job's generic resources or free directives cannot be asked for, "" if they can."""
-    return next(filter(None, (_gres_problem(spec), *map(_directive_problem, spec.directives))), "")
+    problems = [_gres_problem(spec), *map(_directive_problem, spec.directives)]
+    return next((problem for problem in problems if problem), "")
 
 
 def _gres_problem(spec: JobSpec) -> str:

@@ -14,8 +14,8 @@ class JobSpecError(ValueError):
 class JobSpec:
     """One job. `tag` names it for ever: `<flow-run id>.<run count>`; `directory` is its own, on shared storage.
 
-    `name` is for people. `environment` is all that the job gets of ours. The job's `script`, its
-    `output` (stdout and stderr together) and its `result` stand in `directory`. `warning_seconds`: see `notice_seconds`.
+    `name` is for people. `environment` is all that the job gets of ours. The job's `script`, its `output` (stdout and
+    stderr together) and its `result` stand in `directory`. `warning_seconds`: see `notice_seconds`.
     `exclude`: nodes not to use. `gres`: resources of any kind beside `gpus`, such as `shard:2`. `directives`: more
     options of sbatch, `licenses=matlab:1`. `requeue`: may start again after a failed node or a preemption.
     """
