@@ -1,4 +1,4 @@
-"""The worker's own files in a job's directory: how much of its output was sent, and that its end was reported.
+"""A job's directory, and the worker's own files in it: how much of its output was sent, that its end was reported.
 
 `<jobs directory>/<run id>.<k>/` is one submission. `sent` and `reported` are written by the worker that follows it, the
 rest by whoever carries the job.
@@ -93,6 +93,23 @@ def read_output(directory: str, offset: int) -> tuple[bytes, bool]:
         return b"", True
     except OSError:
         return b"", False
+
+
+def write_private(path: str, content: bytes) -> None:
+    """Write a file whole, or not at all; the job's environment may hold secrets, so it is its owner's only."""
+    temporary = f"{path}.{os.urandom(4).hex()}.new"  # another worker may be at it
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    os.replace(temporary, path)
+
+
+def make_directory(directory: str) -> None:
+    """Make a job's directory, and the one that holds all jobs; never what that is in, which may be a missing mount."""
+    for path in (os.path.dirname(directory), directory):
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            pass
 
 
 def _tags(run_id: str, first: int) -> list[str]:

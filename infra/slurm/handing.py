@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 
+from infra.slurm.folder import make_directory, write_private
 from infra.slurm.identifier import JobId
 from infra.slurm.job import JobSpec, JobSpecError, render_script
 from infra.slurm.transport import SubmissionRefusedError, TransportUnavailableError
@@ -38,7 +39,7 @@ def hand_in(
         if number is None and not _mark(directory):
             number = search([spec.tag]).get(spec.tag)
         if number is None:
-            write(os.path.join(directory, "script"), script.encode("utf-8", "surrogateescape"))
+            write_private(os.path.join(directory, "script"), script.encode("utf-8", "surrogateescape"))
             number = _send(script, directory, send)
         note_number(directory, number)
         return str(JobId(number=known_number(directory) or number, directory=directory))
@@ -92,23 +93,6 @@ def note_number(directory: str, number: int) -> None:
         os.symlink(str(number), os.path.join(directory, "submitted"))
     except FileExistsError:
         pass
-
-
-def write(path: str, content: bytes) -> None:
-    """Write a file whole, or not at all; the job's environment may hold secrets, so it is its owner's only."""
-    temporary = f"{path}.{os.urandom(4).hex()}.new"  # another worker may be at it
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    os.replace(temporary, path)
-
-
-def make_directory(directory: str) -> None:
-    """Make a job's directory, and the one that holds all jobs; never what that is in, which may be a missing mount."""
-    for path in (os.path.dirname(directory), directory):
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            pass
 
 
 @contextmanager

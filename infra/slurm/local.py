@@ -15,6 +15,8 @@ import sys
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 
+from infra.slurm.folder import make_directory, write_private
+from infra.slurm.inheritance import inherited
 from infra.slurm.job import JobSpec, JobSpecError, render_script
 from infra.slurm.machine import host_of, is_gone, machine, machine_of, pid_of
 from infra.slurm.result import Result, UnreadableResultError, read_result
@@ -26,8 +28,6 @@ LAUNCHER_GONE = "its launcher is gone"
 MACHINE_RESTARTED = "its machine was restarted"
 
 _START_SECONDS = 30.0
-_CACHES = ("XDG_CACHE_HOME", "MPLCONFIGDIR")  # where the worker was told to keep them, not in the home directory
-_PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV", *_CACHES)  # and LC_*
 _IMPORT_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from infra.slurm.launcher import main; main()"
 
@@ -55,9 +55,7 @@ class LocalTransport:
                 f"slots {slots} named {slots_name!r}: at least one, and a name of at most {NAME_MAX} bytes"
             )
         self._jobs_directory, self._slots, self._slots_name = os.path.abspath(jobs_directory), slots, slots_name
-        self._environment = {
-            name: value for name, value in environment.items() if name in _PASSED_ON or name.startswith("LC_")
-        }
+        self._environment = inherited(environment, same_host=True)
         self._here = machine() if here is None else here
 
     @property
@@ -73,10 +71,10 @@ class LocalTransport:
         if os.path.basename(spec.directory) != spec.tag:
             raise SubmissionRefusedError(f"the job {spec.tag} needs a directory of this name, not {spec.directory}")
         with _storage(spec.directory):
-            _make_directory(spec.directory)
+            make_directory(spec.directory)
             launcher = _launcher(spec.directory)
             if launcher is None:
-                _write(os.path.join(spec.directory, "script"), script)
+                write_private(os.path.join(spec.directory, "script"), script)
                 self._start(spec)
                 launcher = _launcher(spec.directory)
         if launcher is None:
@@ -210,23 +208,6 @@ def _exists(path: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def _make_directory(directory: str) -> None:
-    """Make a job's directory, and the one that holds all jobs; never what that is in, which may be a missing mount."""
-    for path in (os.path.dirname(directory), directory):
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            pass
-
-
-def _write(path: str, content: bytes) -> None:
-    """Write a file whole, or not at all; the job's environment may hold secrets, so it is its owner's only."""
-    temporary = f"{path}.{os.urandom(4).hex()}.new"  # another worker may be at it
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    os.replace(temporary, path)
 
 
 @contextmanager

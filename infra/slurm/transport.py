@@ -27,7 +27,8 @@ class JobReport:
     """What a transport knows of a job now.
 
     `reason`: why it waits or how it ended, in the scheduler's words. `exit_code` and `signal` (a number) are known at
-    the end only. `node`: the host it ran or runs on. `restarts`: how often it was requeued.
+    the end only. `node`: the host it ran or runs on. `restarts`: how often it was requeued. `by`: who cancelled it, as
+    far as that is known.
     """
 
     state: JobState
@@ -36,6 +37,7 @@ class JobReport:
     signal: int | None = None
     node: str = ""
     restarts: int = 0
+    by: str = ""
 
 
 class Transport(Protocol):
