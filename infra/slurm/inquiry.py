@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from infra.slurm.transport import TransportUnavailableError
+from infra.slurm.answers import Kind
+from infra.slurm.listing import QUEUE_FORMAT, Listed, read_queue
+from infra.slurm.states import JobState, Phase, UnknownStateError, parse_state
+from infra.slurm.tools import Tools
+
+# SLURM has lost sight of the node; its processes may live there.
+_OUT_OF_SIGHT = frozenset({JobState.NODE_FAIL, JobState.BOOT_FAIL, JobState.REVOKED})
 
 
-def ended_jobs(claims: Collection[str]) -> Mapping[str, bool]:
+def ended_jobs(claims: Collection[str], tools: Tools | None = None) -> Mapping[str, bool]:
     """Tell of jobs by the names in their claims, `<job number>.<restart>`, whether they have ended. One question.
 
     True: that job, or that earlier start of it, has ended for certain. False: it runs or waits for certain. Absent:
@@ -15,6 +21,38 @@ def ended_jobs(claims: Collection[str]) -> Mapping[str, bool]:
     are those of one cluster: a data root that two clusters share must not be asked about here.
     Raises TransportUnavailableError: SLURM could not be asked, or there is none on this host.
     """
-    if not claims:
+    starts = {claim: start for claim in claims if (start := _start_of(claim)) is not None}
+    if not starts:
         return {}
-    raise TransportUnavailableError("not yet")
+    numbers = sorted({number for number, _ in starts.values()})
+    asked = ",".join(map(str, numbers))
+    answer = (tools or Tools()).ask("squeue", "-h", "-t", "all", "-j", asked, "-O", QUEUE_FORMAT)
+    if answer.verdict is not None and answer.verdict.kind is Kind.UNKNOWN_JOB:
+        return {}
+    return judge_claims(starts, read_queue(answer.text).values())
+
+
+def judge_claims(starts: Mapping[str, tuple[int, int]], listed: Iterable[Listed]) -> Mapping[str, bool]:
+    """Decide: pure. `starts` are job number and restart by claim, `listed` what SLURM knows."""
+    known = {one.number: one for one in listed}
+    return {
+        claim: ended
+        for claim, (number, restart) in starts.items()
+        if number in known and (ended := _has_ended(known[number], restart)) is not None
+    }
+
+
+def _has_ended(one: Listed, restart: int) -> bool | None:
+    """Return None where that is open."""
+    if restart != one.restarts:
+        return True if restart < one.restarts else None
+    try:
+        state = parse_state(one.state)
+    except UnknownStateError:
+        return None
+    return None if state in _OUT_OF_SIGHT else state.phase is Phase.OVER
+
+
+def _start_of(claim: str) -> tuple[int, int] | None:
+    number, _, restart = claim.partition(".")
+    return (int(number), int(restart)) if number.isdecimal() and restart.isdecimal() else None
