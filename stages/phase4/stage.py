@@ -3,6 +3,7 @@
 Interpolated modified Kneser-Ney (Chen and Goodman 1999), in whole arrays. An n-gram is one integer, its tokens being
 the digits to the base of the vocabulary's size V; sorted n-grams are thus sorted by context, and a context's n-grams
 stand side by side. `p_n(w | h) = direct[h w] + backoff[h] p_(n-1)(w | h without its first token)`, and `p_0 = 1 / V`.
+Where PyTorch is installed, a neural model beside it (neural.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from stages.engine import Attempt, RejectDataset
+from stages.phase4 import neural
 
 ORDER = 4
 END = 0  # the token after each document; what comes before the first one, too
@@ -168,6 +170,26 @@ def save(attempt: Attempt, model: Model, counts: Ints) -> None:
     np.savez(attempt.output / "model.npz", allow_pickle=False, **arrays)
 
 
+def train_neural(attempt: Attempt, stream: Ints, heldout: Ints, size: int, heldout_bytes: int) -> dict[str, object]:
+    """Train the neural model and write it; returns what metrics.json says of it."""
+    found = neural.train(stream, heldout, size, pad=END, seed=SEED)
+    arrays: dict[str, NDArray[np.generic]] = {**found.weights}
+    np.savez(attempt.output / "neural.npz", allow_pickle=False, **arrays)
+    print(f"neural: perplexity {found.perplexity:.1f} after {found.steps} steps on {found.device}")
+    return {
+        "model": f"feed-forward, window {neural.WINDOW}",
+        "parameters": found.parameters,
+        "steps": found.steps,
+        "device": found.device,
+        "perplexity": found.perplexity,
+        "bits_per_byte": bits_per_byte(found.perplexity, heldout, heldout_bytes),
+    }
+
+
+def bits_per_byte(perplexity: float, heldout: Ints, heldout_bytes: int) -> float:
+    return len(heldout) * float(np.log2(perplexity)) / heldout_bytes
+
+
 def process(attempt: Attempt) -> None:
     """Train on one dataset."""
     stream, heldout = load(attempt, "train"), load(attempt, "heldout")
@@ -183,7 +205,7 @@ def process(attempt: Attempt) -> None:
     tokenizer = Tokenizer.from_file(str(attempt.input / "tokenizer.json"))
     random = np.random.default_rng(SEED)
     samples = [sample(model, random) for _ in range(SAMPLES)]
-    metrics = {
+    metrics: dict[str, object] = {
         "model": f"interpolated modified Kneser-Ney, order {ORDER}",
         "train_tokens": len(stream),
         "heldout_tokens": len(heldout),
@@ -191,10 +213,12 @@ def process(attempt: Attempt) -> None:
         "perplexity": by_order[-1],
         "perplexity_uniform": size,
         "perplexity_by_order": by_order,
-        "bits_per_byte": len(heldout) * float(np.log2(by_order[-1])) / tokenise["heldout"]["bytes"],
+        "bits_per_byte": bits_per_byte(by_order[-1], heldout, tokenise["heldout"]["bytes"]),
         "learning_curve": [*curve, {"tokens": len(stream), "perplexity": by_order[-1]}],
         "samples": [{"tokens": tokens, "text": tokenizer.decode(tokens)} for tokens in samples],
     }
+    if neural.is_available():
+        metrics["neural"] = train_neural(attempt, stream, heldout, size, tokenise["heldout"]["bytes"])
     save(attempt, model, np.bincount(stream, minlength=size))
     (attempt.output / "metrics.json").write_text(json.dumps(metrics, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     for earlier in ("extract.json", "clean.json", "tokenise.json", "tokenizer.json"):
@@ -207,3 +231,5 @@ def setup() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     stream = np.arange(100, dtype=np.int64) % 7
     perplexities(train(stream, 8), stream)
+    if neural.is_available():
+        neural.train(stream, stream, 8, pad=END, seed=SEED)

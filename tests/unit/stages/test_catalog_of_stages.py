@@ -40,4 +40,7 @@ def test_an_image_holds_the_engine_and_one_stage(name: str) -> None:
     copied = [line.split()[1:-1] for line in lines if line.startswith("COPY stages")]
     assert copied == [["stages/__init__.py"], ["stages/engine"], [f"stages/{name}"]]
     assert any(f"--requirement stages/{name}/requirements.txt" in line for line in lines)
+    extra = {"torch.txt"} if name == "phase4" else set[str]()
+    assert {path.name for path in (TOP / name).glob("*.txt")} == {"requirements.txt", *extra}
+    assert all(f"--requirement stages/{name}/{path}" in "".join(lines) for path in extra)
     assert lines[-1] == f'CMD ["phaseline", "poll", "{name}"]'
