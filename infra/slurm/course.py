@@ -6,9 +6,10 @@ docs/worker.md holds the table; a test compares.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from signal import Signals
+from signal import SIGKILL, Signals
 from typing import assert_never
 
+from infra.slurm.identifier import JobId
 from infra.slurm.runs import Proposal, RunState
 from infra.slurm.states import JobState, Phase
 from infra.slurm.transport import JobReport
@@ -53,6 +54,52 @@ CRASH_CAUSES = {
 }
 
 
+# What to do about it. `{node}` and `{number}` are SLURM's: where they are not known the sentence is left out.
+CRASH_ADVICE = {
+    JobState.BOOT_FAIL: "Next: scontrol show node {node}",
+    JobState.CANCELLED: "Next: sacct -X -j {number} -o JobID,User,State,Reason,End",
+    JobState.DEADLINE: "Next: give it a later deadline in the job variable 'directives'",
+    JobState.FAILED: "Next: scontrol show job {number}",
+    JobState.NODE_FAIL: "Next: scontrol show node {node}",
+    JobState.OUT_OF_MEMORY: "Next: raise the job variable 'memory_mb'",
+    JobState.PREEMPTED: "Next: run it again; with the job variable 'requeue' true SLURM does so where it may",
+    JobState.TIMEOUT: "Next: raise the job variable 'time_limit_minutes'",
+}
+# A site without cgroups has no other word for it.
+MEMORY_ADVICE = "If it was for its memory, as where there are no cgroups: raise the job variable 'memory_mb'"
+
+# Why a job may wait for ever, by the beginning of SLURM's reason.
+WAITING_ADVICE = {
+    "JobHeldUser": "Next: scontrol release {number}",
+    "JobHeldAdmin": "Next: ask the site's administrators, who hold it, or scontrol release {number}",
+    "launch_failed_requeued_held": "Its node could not start it. Next: scontrol release {number}",
+    "launch failed requeued held": "Its node could not start it. Next: scontrol release {number}",
+    "PartitionConfig": "No node of the partition can ever run it. Next: sinfo -o '%P %l %c %m %G'",
+    "PartitionNodeLimit": "The partition allows less. Next: sinfo -o '%P %l %c %m %G'",
+    "PartitionTimeLimit": "The partition allows less. Next: lower the job variable 'time_limit_minutes'",
+    "BadConstraints": "No node is like that. Next: sinfo -o '%P %f' and the job variable 'constraint'",
+    "ReqNodeNotAvail": "Nodes that it needs are down, drained or reserved. Next: sinfo -R",
+    "DependencyNeverSatisfied": "It will never start. Next: scancel {number}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """Where people find more of a job: its identifier, and the file that holds its output; "" where not known."""
+
+    job: str = ""
+    log: str = ""
+
+    @property
+    def number(self) -> str:
+        """SLURM's number, "" for a job that is not SLURM's."""
+        name = JobId.parse(self.job)
+        return "" if name is None else str(name.number)
+
+
+NOWHERE = Whereabouts()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misses:
     """How often in a row, and since when, a transport that answered has not known a job."""
@@ -68,7 +115,9 @@ class Misses:
         return self.count >= MISSES_MIN and now - self.since >= MISSING_SECONDS_MIN
 
 
-def next_proposal(state: RunState, name: str, report: JobReport | None, *, lost: bool) -> Proposal | None:
+def next_proposal(
+    state: RunState, name: str, report: JobReport | None, *, lost: bool, where: Whereabouts = NOWHERE
+) -> Proposal | None:
     """Return what to propose for a run in `state` named `name`, None for nothing. Proposed and accepted, ask again.
 
     `report` is None where the transport does not know the job, or could not be asked; `lost` says that it has not
@@ -77,15 +126,15 @@ def next_proposal(state: RunState, name: str, report: JobReport | None, *, lost:
     if state is RunState.SCHEDULED or state.is_final:
         return None
     if report is None:
-        return _vanished(state) if lost else None
+        return _vanished(state, where) if lost else None
     match report.state.phase:
         case Phase.WAITING:
-            return _queued(name, report.reason) if state is RunState.PENDING else None
+            return _queued(name, report.reason, where) if state is RunState.PENDING else None
         case Phase.RUNNING:
             return _running(report) if state is RunState.PENDING else None
         case Phase.OVER:
             # The run count tells submissions apart: a job that ran between two looks has a Running state too.
-            return _running(report) if state is RunState.PENDING and has_run(report) else _end(state, report)
+            return _running(report) if state is RunState.PENDING and has_run(report) else _end(state, report, where)
         case _:
             assert_never(report.state.phase)
 
@@ -112,55 +161,69 @@ def signal_name(number: int) -> str:
         return ""
 
 
-def _queued(name: str, reason: str) -> Proposal | None:
+def _queued(name: str, reason: str, where: Whereabouts) -> Proposal | None:
     """A move from Pending to Pending needs a new name, so the reason is part of it."""
     words = " ".join(reason.split())
     queued = f"Queued: {words[:60]}" if words else "Queued"
-    return (
-        None
-        if queued == name
-        else Proposal(
-            state=RunState.PENDING, name=queued, message=f"The job waits in the queue: {words or 'no reason given'}."
-        )
-    )
+    if queued == name:
+        return None
+    advice = next((text for begins, text in WAITING_ADVICE.items() if words.startswith(begins)), "")
+    message = f"The job waits in the queue: {words or 'no reason given'}.{_sentence(advice, '', where)}"
+    return Proposal(state=RunState.PENDING, name=queued, message=message)
 
 
 def _running(report: JobReport) -> Proposal:
-    return Proposal(state=RunState.RUNNING, name="Running", message=f"The job runs{_where(report)}.")
+    return Proposal(state=RunState.RUNNING, name="Running", message=f"The job runs{_at(report)}.")
 
 
-def _vanished(state: RunState) -> Proposal:
+def _vanished(state: RunState, where: Whereabouts) -> Proposal:
     if state is RunState.CANCELLING:
         return Proposal(state=RunState.CANCELLED, name="Cancelled", message="Nothing is left of the job.")
-    return Proposal(
-        state=RunState.CRASHED,
-        name="Crashed",
-        message="The job has disappeared: the scheduler does not know it, and it has left no result.",
-    )
+    if where.number:
+        words = f"SLURM does not know what became of job {where.number}, and it has left no result."
+    else:
+        words = "The job has disappeared: the scheduler does not know it, and it has left no result."
+    return Proposal(state=RunState.CRASHED, name="Crashed", message=words + _log(where))
 
 
-def _end(state: RunState, report: JobReport) -> Proposal:
+def _end(state: RunState, report: JobReport, where: Whereabouts) -> Proposal:
     if state is RunState.CANCELLING:
         late = "" if report.state is JobState.CANCELLED else f" It had ended before: {_end_words(report)}."
         return Proposal(state=RunState.CANCELLED, name="Cancelled", message=f"The job was cancelled.{late}")
     if report.state is JobState.COMPLETED:
         return Proposal(state=RunState.COMPLETED, name="Completed", message="The job ended with exit code 0.")
+    ended = f"ended{_at(report)}" if has_run(report) else "never started"
     failed = report.state is JobState.FAILED and not report.signal and report.exit_code is not None
-    return Proposal(
-        state=RunState.FAILED if failed else RunState.CRASHED,
-        name="Failed" if failed else "Crashed",
-        message=f"The job ended{_where(report)}: {_end_words(report)}.",
-    )
+    if failed:
+        message = f"The job {ended}: {_end_words(report)}.{_log(where)}"
+        return Proposal(state=RunState.FAILED, name="Failed", message=message)
+    advice = _sentence(CRASH_ADVICE.get(report.state, ""), report.node, where)
+    if report.state is JobState.FAILED and report.signal == SIGKILL and where.number:
+        advice = f" {MEMORY_ADVICE}.{advice}"
+    message = f"The job {ended}: {_end_words(report)}.{advice}{_log(where)}"
+    return Proposal(state=RunState.CRASHED, name="Crashed", message=message)
 
 
-def _where(report: JobReport) -> str:
+def _sentence(advice: str, node: str, where: Whereabouts) -> str:
+    """Return a piece of advice with its blanks filled in, nothing where something for them is not known."""
+    known = {"node": node if where.number else "", "number": where.number}
+    if not advice or any(f"{{{blank}}}" in advice and not value for blank, value in known.items()):
+        return ""
+    return f" {advice.format(**known)}."
+
+
+def _log(where: Whereabouts) -> str:
+    return f" Its log is {where.log}" if where.log else ""
+
+
+def _at(report: JobReport) -> str:
     return f" on {report.node}" if report.node else ""
 
 
 def _end_words(report: JobReport) -> str:
     """Return a job's end in words, whatever is known of it."""
     if report.state is JobState.CANCELLED:
-        cause = "cancelled outside Prefect"
+        cause = f"cancelled outside Prefect by {report.by}" if report.by else "cancelled outside Prefect"
     elif report.state is JobState.COMPLETED:
         return "exit code 0"
     else:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from infra.slurm.carriers import Carriers
-from infra.slurm.course import Misses, next_proposal
+from infra.slurm.course import Misses, Whereabouts, next_proposal
 from infra.slurm.folder import mark_reported, read_sent
 from infra.slurm.followed import Followed
 from infra.slurm.outbox import Outbox
@@ -208,7 +208,8 @@ class Follower:
             if job.is_unwanted:
                 await self._abandon(job, f"the run is {job.run.state_name} already")
                 return
-            proposal = next_proposal(job.run.state, job.run.state_name, job.report, lost=job.is_lost)
+            where = Whereabouts(job=job.job or "", log=job.source.path)
+            proposal = next_proposal(job.run.state, job.run.state_name, job.report, lost=job.is_lost, where=where)
             if proposal is None or not self._is_due(job, proposal):
                 return
             if proposal.state is not RunState.PENDING:

@@ -7,13 +7,17 @@ import signal
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from infra.slurm.job import JobSpec
 from infra.slurm.local import LocalTransport
 from infra.slurm.machine import is_gone, machine, machine_of, pid_of
+from infra.slurm.sbatch import SbatchTransport
 from infra.slurm.states import JobState
+from infra.slurm.tools import Tools
 from infra.slurm.transport import JobReport, Transport
+from tests.contract.fake_slurm import Cluster as FakeSlurm
+from tests.contract.fake_slurm import Job, install
 from tests.fakes_slurm import FakeTransport
 from tests.waiting import wait_until
 
@@ -60,28 +64,14 @@ class FakeCluster:
         return self.fake.away()
 
 
-class LocalCluster:
-    """The real thing: jobs in `root/_jobs`, the pipes that end them in `pipes`; its slots are the test's own."""
+class Held:
+    """Jobs that wait on a pipe of theirs: specs in `jobs`, pipes in `top/pipes`."""
 
-    def __init__(self, top: Path, slots: int = 1) -> None:
-        self._top, self._slots, self._slots_name = top, slots, os.urandom(8).hex()
+    def __init__(self, top: Path) -> None:
+        self._top = top
         self.root, self.jobs = top / "root", top / "root" / "_jobs"
         (top / "pipes").mkdir()
         self.jobs.mkdir(parents=True)
-        self.transport: Transport = self.worker()
-        self.another: Transport = self.worker()
-
-    def worker(
-        self, *, here: str | None = None, environment: dict[str, str] | None = None, jobs: Path | None = None
-    ) -> LocalTransport:
-        """Return another worker's transport: on another machine by its name, or of other jobs on the same slots."""
-        return LocalTransport(
-            str(jobs or self.jobs),
-            slots=self._slots,
-            slots_name=self._slots_name,
-            here=here,
-            environment=os.environ if environment is None else environment,
-        )
 
     def spec(
         self,
@@ -110,8 +100,11 @@ class LocalCluster:
         pipe = self._pipe(os.path.basename(job))
         wait_until(lambda: _write_to_reader(pipe, f"{exit_code}\n"), LIMIT_SECONDS, f"{job} to listen")
 
+    def output(self, job: str) -> str:
+        return (self.jobs / os.path.basename(job) / "output").read_text()
+
     @contextmanager
-    def away(self) -> Generator[None]:
+    def unmounted(self) -> Generator[None]:
         """The storage is not mounted."""
         self.root.rename(self._top / "elsewhere")
         try:
@@ -122,8 +115,30 @@ class LocalCluster:
     def _pipe(self, tag: str) -> Path:
         return self._top / "pipes" / tag
 
-    def output(self, job: str) -> str:
-        return (self.jobs / os.path.basename(job) / "output").read_text()
+
+class LocalCluster(Held):
+    """The real thing: jobs in `root/_jobs`, the pipes that end them in `pipes`; its slots are the test's own."""
+
+    def __init__(self, top: Path, slots: int = 1) -> None:
+        super().__init__(top)
+        self._slots, self._slots_name = slots, os.urandom(8).hex()
+        self.transport: Transport = self.worker()
+        self.another: Transport = self.worker()
+
+    def worker(
+        self, *, here: str | None = None, environment: dict[str, str] | None = None, jobs: Path | None = None
+    ) -> LocalTransport:
+        """Return another worker's transport: on another machine by its name, or of other jobs on the same slots."""
+        return LocalTransport(
+            str(jobs or self.jobs),
+            slots=self._slots,
+            slots_name=self._slots_name,
+            here=here,
+            environment=os.environ if environment is None else environment,
+        )
+
+    def away(self) -> AbstractContextManager[None]:
+        return self.unmounted()
 
     def launcher(self, job: str) -> str:
         """Return the process that carries the job."""
@@ -138,6 +153,74 @@ class LocalCluster:
             if not is_gone(launcher, here):
                 os.kill(pid_of(launcher), signal.SIGKILL)
         wait_until(lambda: all(is_gone(launcher, here) for launcher in launchers), LIMIT_SECONDS, "launchers to end")
+
+
+class SbatchCluster(Held):
+    """The transport `sbatch` with programs that keep their cluster in files: see `tests.contract.fake_slurm`."""
+
+    def __init__(self, top: Path, slots: int = 1) -> None:
+        super().__init__(top)
+        self.state = top / "slurm"
+        self.programs = install(self.state, slots=slots)
+        self.now = 1000.0
+        self.transport: Transport = self.worker()
+        self.another: Transport = self.worker()
+
+    def worker(self) -> SbatchTransport:
+        """Return another worker's transport, which is as patient, and waits for nothing."""
+        environment = {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}", "PREFECT_API_KEY": "secret"}
+        controller, accounts = (
+            Tools(environment=environment, pause=lambda seconds: None, monotonic=lambda: self.now) for _ in range(2)
+        )
+        return SbatchTransport(str(self.jobs), tools=controller, accounts=accounts, monotonic=lambda: self.now)
+
+    @contextmanager
+    def away(self) -> Generator[None]:
+        """Neither the controller answers nor is the storage there: what was handed in is found without asking SLURM."""
+        with self.down(), self.unmounted():
+            yield
+
+    @contextmanager
+    def down(self, words: str = "") -> Generator[None]:
+        """The controller is."""
+        (self.state / "down").write_text(words)
+        try:
+            yield
+        finally:
+            (self.state / "down").unlink()
+
+    def calls(self, program: str) -> list[str]:
+        """Return what was asked of the program so far."""
+        lines = (self.state / "calls").read_text().splitlines() if (self.state / "calls").exists() else []
+        return [line for line in lines if line.startswith(f"{program} ")]
+
+    def record(self, number: int) -> Job:
+        """Return what the cluster knows of a job."""
+        job = FakeSlurm(self.state).job(number)
+        assert job is not None
+        return job
+
+    def change(self, number: int, **said: object) -> None:
+        """Have the cluster say something else of a job."""
+        FakeSlurm(self.state).save(cast("Job", {**self.record(number), **said}))
+
+    def forget(self, number: int) -> None:
+        """The job's record is purged."""
+        (self.state / "jobs" / f"{number}.json").unlink()
+
+    def close(self) -> None:
+        """End every job that runs."""
+        slurm = FakeSlurm(self.state)
+        with slurm.locked():
+            (self.state / "slots").write_text("0")
+        for job in slurm.jobs():
+            if job["state"] == "RUNNING":
+                wait_until(lambda job=job: self.record(job["number"])["pid"] != 0, LIMIT_SECONDS, "the script to start")
+                try:
+                    os.killpg(self.record(job["number"])["pid"], signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+        wait_until(lambda: all(job["state"] != "RUNNING" for job in slurm.jobs()), LIMIT_SECONDS, "jobs to end")
 
 
 def _link(path: Path) -> str:

@@ -10,20 +10,20 @@ import pytest
 
 from infra.slurm.states import JobState, Phase
 from infra.slurm.transport import SubmissionRefusedError, Transport, TransportUnavailableError
-from tests.contract.clusters import Cluster, FakeCluster, LocalCluster, report_of, wait_for
+from tests.contract.clusters import Cluster, FakeCluster, LocalCluster, SbatchCluster, report_of, wait_for
 
 OVER = [state for state in JobState if state.phase is Phase.OVER]
 
 
-@pytest.fixture(params=["fake", "local"])
+@pytest.fixture(params=["fake", "local", "sbatch"])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Cluster]:
     """A cluster with one slot."""
     if request.param == "fake":
         yield FakeCluster(tmp_path)
         return
-    local = LocalCluster(tmp_path)
-    yield local
-    local.close()
+    made = LocalCluster(tmp_path) if request.param == "local" else SbatchCluster(tmp_path)
+    yield made
+    made.close()
 
 
 def test_a_job_runs_and_completes(cluster: Cluster) -> None:
