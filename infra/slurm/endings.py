@@ -84,7 +84,9 @@ def last_start(directory: str, number: int) -> int:
 
 
 def exit_of(code: int, signal: int) -> tuple[int | None, int | None]:
-    """Return exit code and signal, at most one of them, of SLURM's `<code>:<signal>`."""
+    """Return exit code and signal, at most one of them, of SLURM's `<code>:<signal>`; 0:125 is "out of memory"."""
+    if signal > SIGNAL_MAX:
+        return None, None
     return (None, signal) if signal else (code, None)
 
 

@@ -132,8 +132,9 @@ class RestCluster:
 
     def __init__(self, top: Path, version: str) -> None:
         self.daemon = FakeDaemon(version)
-        self.jobs = top / "jobs"
-        self.jobs.mkdir()
+        self._root, self._elsewhere = top / "root", top / "elsewhere"
+        self.jobs = self._root / "_jobs"
+        self.jobs.mkdir(parents=True)
         self.token = top / "token"
         self.token.touch(0o600)
         self.token.write_text(TOKEN)
@@ -168,13 +169,12 @@ class RestCluster:
     @contextmanager
     def away(self) -> Generator[None]:
         """Nobody answers, and what stands on the storage is no answer either."""
-        elsewhere = self.jobs.with_name("elsewhere")
         self.daemon.is_away = True
-        self.jobs.rename(elsewhere)
+        self._root.rename(self._elsewhere)
         try:
             yield
         finally:
-            elsewhere.rename(self.jobs)
+            self._elsewhere.rename(self._root)
             self.daemon.is_away = False
 
     def close(self) -> None:

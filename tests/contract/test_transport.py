@@ -11,17 +11,26 @@ import pytest
 from infra.slurm.states import JobState, Phase
 from infra.slurm.transport import SubmissionRefusedError, Transport, TransportUnavailableError
 from tests.contract.clusters import Cluster, FakeCluster, LocalCluster, SbatchCluster, report_of, wait_for
+from tests.contract.rest_daemon import RestCluster
+from tests.unit.slurm.recordings import VERSIONS
 
 OVER = [state for state in JobState if state.phase is Phase.OVER]
 
 
-@pytest.fixture(params=["fake", "local", "sbatch"])
+MAKE: dict[str, Callable[[Path], LocalCluster | SbatchCluster | RestCluster]] = {
+    "local": LocalCluster,
+    "sbatch": SbatchCluster,
+    **{f"slurmrestd {version}": lambda top, version=version: RestCluster(top, version) for version in VERSIONS},
+}
+
+
+@pytest.fixture(params=["fake", *MAKE])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Cluster]:
     """A cluster with one slot."""
     if request.param == "fake":
         yield FakeCluster(tmp_path)
         return
-    made = LocalCluster(tmp_path) if request.param == "local" else SbatchCluster(tmp_path)
+    made = MAKE[request.param](tmp_path)
     yield made
     made.close()
 
