@@ -11,12 +11,13 @@ from typing import cast
 
 import pytest
 
-from benchmarks.__main__ import ALL
+from benchmarks.__main__ import ALL, PAGE, RESULTS
 from benchmarks.coordination import FILES, nothing, written
 from benchmarks.engine import poller
 from benchmarks.figures import Figure, Table, interleaved, ratio
 from benchmarks.place import Place, fill, new_root, taken
-from benchmarks.report import lines, write
+from benchmarks.report import lines
+from benchmarks.results import keep, on_page, read
 from benchmarks.same_calls import carry_all
 from benchmarks.syscalls import Call, count
 from stages.engine.work.in_process import InProcessWork
@@ -127,11 +128,35 @@ def test_results_are_a_table_and_a_file(tmp_path: Path) -> None:
     assert re.search(r"\| kept +\| +1.25 x \| +1 \| +1.5 \| +3 \| +1.5 \| +yes \|", text)
     assert re.search(r"\| missed .*\*\*no\*\* \|", text)
     assert re.search(r"\| close +\| +\| +1 \|", text)
-    write(tmp_path / "results.json", {"cores": 2}, "0123abc", {"some": found})
-    document = json.loads((tmp_path / "results.json").read_text())
-    assert [figure["met"] for figure in document["figures"]] == [True, False]
-    assert document["figures"][1]["value"] == 1235
-    assert document["tables"][0]["rows"] == {"open": [1.0, 2.5], "close": [0.0, 1.0]}
+    keep(tmp_path / "results.json", {"cores": 2}, "0123abc", {"some": found})
+    some = json.loads((tmp_path / "results.json").read_text())["benchmarks"]["some"]
+    assert [figure["met"] for figure in some["figures"]] == [True, False]
+    assert some["figures"][1]["value"] == 1235
+    assert some["tables"][0]["rows"] == {"open": [1.0, 2.5], "close": [0.0, 1.0]}
+
+
+def test_a_benchmark_that_is_measured_again_replaces_only_itself(tmp_path: Path) -> None:
+    results, page = (
+        tmp_path / "results.json",
+        "before\n<!-- begin benchmarks -->\nold\n<!-- end benchmarks -->\nafter\n",
+    )
+
+    def measured(value: float) -> list[Figure]:
+        return [Figure(name="a figure", value=value, unit="us", rounds=(value,))]
+
+    keep(results, {"cores": 2}, "aaa", {"one": measured(1), "other": measured(2)})
+    keep(results, {"cores": 2}, "bbb", {"one": measured(3)})
+    said = on_page(page, read(results))
+    assert re.findall(r"at (aaa|bbb)|(\d) us", said) == [("bbb", ""), ("", "3"), ("aaa", ""), ("", "2")]
+    assert said.startswith("before\n")
+    assert said.endswith("after\n")
+    assert "old" not in said
+    assert on_page(said, read(results)) == said
+
+
+def test_the_page_shows_the_results() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert on_page(page, read(RESULTS)) == page, "python -m benchmarks --keep writes both"
 
 
 def test_strace_is_a_tool_that_may_be_missing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
