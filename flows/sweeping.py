@@ -20,11 +20,13 @@ from flows import account, facts, speech, tables
 from flows.account import Account
 from flows.portions import Pass, Portion, portions
 from stages.engine import news
+from stages.engine.commands import batch
 from stages.engine.commands import sweep as command
 from stages.engine.commands.context import Context
 from stages.engine.errors import PhaselineError, StorageError
 from stages.engine.finding import Finding
 from stages.engine.history import latest_end
+from stages.engine.holders import Bulletin
 from stages.engine.identity import current
 from stages.engine.news import News
 from stages.engine.sweeper import Survey
@@ -56,11 +58,12 @@ def run(stages: Sequence[str], *, full: bool) -> State[None]:
     speech.forward()
     try:
         at = facts.opened()
-        passes = _begin(at, stages)
+        bulletin = batch.bulletin(at.root.path)
+        passes = _begin(at, stages, bulletin)
     except PhaselineError as error:
         return State[None](type=StateType.FAILED, message=str(error))
     try:
-        accounts = [_account(at, *each) for each in _sweep(passes, full=True if full else None)]
+        accounts = [_account(at, *each) for each in _sweep(passes, bulletin, full=True if full else None)]
         for one in accounts:
             get_run_logger().info(account.line(one))
         _report(accounts)
@@ -74,23 +77,26 @@ def run(stages: Sequence[str], *, full: bool) -> State[None]:
     return State[None](type=kind, message=account.message(accounts))
 
 
-def _begin(at: Context, stages: Sequence[str]) -> list[Pass]:
+def _begin(at: Context, stages: Sequence[str], bulletin: Bulletin) -> list[Pass]:
     specs, identity = at.catalog.chosen(stages), current(os.environ)
     command.prepare(at, specs)
     passes: list[Pass] = []
     for spec in specs:
         memory = command.memory(at, spec.name, identity)
-        passes.append(Pass(command.sweeper(at, at.clock, spec, identity, memory.recall()), memory))
+        passes.append(Pass(command.sweeper(at, at.clock, spec, identity, memory.recall(), bulletin=bulletin), memory))
     return passes
 
 
 Swept = tuple[Pass, Survey | None, list[Finding], str]  # what was to be opened, what was found, and what went wrong
 
 
-def _sweep(passes: Sequence[Pass], *, full: bool | None) -> list[Swept]:
+def _sweep(passes: Sequence[Pass], bulletin: Bulletin, *, full: bool | None) -> list[Swept]:
     """Sweep all stages, in parts at once. What goes wrong in one is said of it, and keeps no other from its turn."""
     looked = _ends(discover.map(passes, full=full))
     found = [(swept, survey) for swept, survey in zip(passes, looked, strict=True) if isinstance(survey, Survey)]
+    trouble = bulletin.learn(set[str]().union(*(swept.sweeper.jobs(survey) for swept, survey in found)))
+    if trouble:
+        get_run_logger().warning(trouble)
     work = portions(found)
     ends = _ends(mend.map(work)) if work else []
     swept_all: list[Swept] = []

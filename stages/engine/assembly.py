@@ -102,7 +102,8 @@ def sweeper(
 ) -> Sweeper:
     """Return a sweeper of a stage, with what was seen before."""
     lease = Lease(heartbeat_seconds=spec.lease.heartbeat_seconds, expires_seconds=spec.lease.expires_seconds)
-    owners = Owners(fs=site.fs, lease=lease, here=site.identity.process, job_ended=job_ended)
+    identity = site.identity
+    owners = Owners(fs=site.fs, lease=lease, here=identity.process, job=identity.job, job_ended=job_ended)
     return Sweeper(store=store(site, spec, edition), owners=owners, sightings=sightings)
 
 

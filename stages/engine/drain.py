@@ -1,4 +1,4 @@
-"""Being asked to stop: SIGTERM, SIGINT and the batch system's warning before the time limit."""
+"""Being asked to stop: SIGTERM, SIGINT and SIGUSR1, the batch system's warning before the time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Drain:
     """
 
     def __init__(self) -> None:
-        self.times = 0
+        self.times, self.is_warned = 0, False
         self.fd, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         weakref.finalize(
             self, _close, self.fd, self._writer
@@ -34,11 +34,15 @@ class Drain:
     @property
     def is_requested(self) -> bool:
         """Whether the poller is to stop claiming."""
-        return self.times > 0
+        return self.times > 0 or self.is_warned
 
     def request(self) -> None:
         """Ask this process to stop, as a signal would."""
         self.times += 1
+
+    def warn(self) -> None:
+        """Say that the time limit is near: nothing more is claimed, what is at hand goes on."""
+        self.is_warned = True
 
     def wait(self, seconds: float) -> None:
         """Sleep, but no longer than until the next signal."""
@@ -54,8 +58,11 @@ class Drain:
             return
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.request()
+        del frame
+        if number == signal.SIGUSR1:
+            self.warn()
+        else:
+            self.request()
 
 
 def _close(*descriptors: int) -> None:

@@ -12,7 +12,7 @@ from stages.engine.fs import FileSystem
 from stages.engine.identity import Process, is_gone
 from stages.engine.manifest import Json
 from stages.engine.policy import Cause
-from stages.engine.records import Taken
+from stages.engine.records import Taken, is_earlier_start
 from stages.engine.sightings import Freshness, Lease, Sightings
 
 
@@ -27,8 +27,9 @@ class Silence:
 class Owners:
     """Judges the owners of a stage's attempts, from this host.
 
+    `job` is the one that this process runs in: its earlier starts have ended, or it would not have been requeued.
     `job_ended` is told a job (`123.0`) and answers whether the batch system says that it has ended, or
-    None if it could not be asked. Like a process found dead it only shortens the wait.
+    None if it could not be asked. Like a process found dead these only shorten the wait.
     """
 
     def __init__(
@@ -37,10 +38,11 @@ class Owners:
         fs: FileSystem,
         lease: Lease,
         here: Process | None,
+        job: str = "-",
         job_ended: Callable[[str], bool | None] | None = None,
     ) -> None:
         self._fs, self._lease, self._here = fs, lease, here
-        self._job_ended = job_ended
+        self._job, self._job_ended = job, job_ended
 
     def silence(
         self, sightings: Sightings, attempt: names.Attempt, private: str, owner: Taken, monotonic: Callable[[], float]
@@ -52,6 +54,8 @@ class Owners:
         whose = f"{owner.host} pid {owner.pid}"
         if names.STORAGE_NOTE in found:
             return Silence(cause=Cause.CLUSTER, why=f"lost: the storage failed on {whose}")
+        if is_earlier_start(owner.job, self._job):
+            return Silence(cause=Cause.CLUSTER, why=f"lost: its job {owner.job} on {owner.host} was requeued")
         if self._process_is_gone(private, found):
             return Silence(cause=Cause.LOST, why=f"lost: its poller ({whose}) is gone")
         if owner.job != "-" and self._job_ended is not None and self._job_ended(owner.job):

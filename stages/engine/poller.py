@@ -139,6 +139,7 @@ class Poller:
         storage still let go, and StageAlwaysFailsError.
         """
         self._work.prepare(self._vigil.watch)
+        self._vigil.ready()
         if self._ending() is not None:
             return Turn.NOTHING  # asked to stop while the stage was being set up
         try:

@@ -56,6 +56,13 @@ class Ended:
         return head + printable(self.why)[: VALUE_BYTES_MAX - len(head)]
 
 
+def is_earlier_start(job: str, of: str) -> bool:
+    """Tell whether `job` (`123.0`) is an earlier start of the job `of` (`123.1`): SLURM ends one before the next."""
+    number, _, start = job.rpartition(".")
+    same, _, latest = of.rpartition(".")
+    return number == same != "" and start.isdecimal() and latest.isdecimal() and int(start) < int(latest)
+
+
 def printable(text: str) -> str:
     """Return `text` on one line of printable ASCII, anything else as `?`."""
     text = text.strip()

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     grace_seconds: Seconds = 20.0  # how long a poller that is asked to stop has for letting go
     code_version: str = ""
     image: str = ""
+    ends_at: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # when this job is ended, since the epoch
     parameters: str = ""  # JSON: what the poll run that this poller is the job of was given
     log_level: Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"] = "INFO"
 

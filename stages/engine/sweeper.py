@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from loguru import logger
 
-from stages.engine import names
+from stages.engine import holders, names
 from stages.engine.errors import DamagedRegisterError, StorageError
 from stages.engine.finding import Action, Finding
 from stages.engine.garbage import Garbage, by_dataset
 from stages.engine.mender import Mender
 from stages.engine.owner import Owners
+from stages.engine.records import is_earlier_start
 from stages.engine.sightings import Sightings
 from stages.engine.store import Store, storage_error
 
@@ -117,6 +118,23 @@ class Sweeper:
         targets += [Target(Place.FAILED, name) for name in failed]
         targets += [Target(Place.WORK, name) for name in working]
         return Survey(targets=tuple(targets), full=full, begun=begun)
+
+    def jobs(self, survey: Survey) -> set[str]:
+        """Return the jobs that hold what is to be opened, for one question about all of them; a look at each claim."""
+        working = {target.name for target in survey.targets if target.place is Place.WORK}
+        holding = holders.held(self._store, working | self.sightings.attempts.keys())
+        return {owner.job for _, owner in holding} - {holders.NO_JOB}
+
+    def end_former(self, job: str) -> list[Finding]:
+        """End at once what earlier starts of the job that this process runs in hold. Raises StorageError."""
+        try:
+            working = sorted(self._store.fs.listdir(self._at.work))
+        except OSError as error:
+            raise storage_error(error) from error
+        self._mender.begin()
+        holding = holders.held(self._store, working)
+        former = [attempt.dataset for attempt, owner in holding if is_earlier_start(owner.job, job)]
+        return self.mend([Target(Place.WAITING, dataset) for dataset in former], full=False)
 
     def mend(self, targets: Iterable[Target], *, full: bool) -> list[Finding]:
         """Open targets and put each right; what cannot be helped is a finding, never an exception.

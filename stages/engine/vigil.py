@@ -14,11 +14,16 @@ from stages.engine.work.outcome import Stop
 PATIENCE = 0.5  # of the grace time goes to the work, the rest is for letting go
 WATCH_SECONDS_MAX = 1.0
 LIKELY = 1.5  # a dataset is taken to need at most this many times the longest seen
+FIRST_SHARE = 0.5  # of its time has to be left for a poller that has seen none: it knows nothing of how long they take
+FULL_SHARE = 0.9  # of its time, and an attempt had all that there is: the rest went by in looking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When a poller ends. `deadline` is on the monotonic clock; `until_idle` ends it with the backlog."""
+    """When a poller ends. `deadline` is on the monotonic clock; `until_idle` ends it with the backlog.
+
+    `work_seconds_max`: no attempt takes longer than this.
+    """
 
     idle_seconds: float = 300.0
     datasets_max: int | None = None
@@ -26,6 +31,7 @@ class Limits:
     deadline: float | None = None
     grace_seconds: float = 20.0
     look_seconds_max: float = 30.0
+    work_seconds_max: float = math.inf
 
 
 class StoppedError(Exception):
@@ -50,7 +56,12 @@ class Vigil:
         self._claim: Claim | None = None
         self._begun = self._beaten = 0.0
         self._asked: float | None = None
+        self._ready: float | None = None
         self._attempts, self._longest_seconds = 0, 0.0
+
+    def ready(self) -> None:
+        """The stage is set up: from now on time goes by in looking and working only."""
+        self._ready = self._clock.monotonic() if self._ready is None else self._ready
 
     def begin(self, claim: Claim) -> None:
         """Watch over an attempt from now on."""
@@ -75,7 +86,7 @@ class Vigil:
                 return Stop.REVOKED
             except OSError:
                 pass  # a storage that does not answer now may answer in time for the next beat
-        if self._drain.is_requested and self._is_out_of_patience(now):
+        if self._drain.is_requested and (self._claim is None or self._is_out_of_patience(now)):
             return Stop.DRAIN
         return Stop.DEADLINE if now >= self._last_moment else None
 
@@ -94,12 +105,20 @@ class Vigil:
     def has_time(self) -> bool:
         """Whether a dataset that is claimed now is likely to be finished in the time that is left."""
         left = self.seconds_left()
-        return left > 0 and (self._attempts == 0 or left >= LIKELY * self._longest_seconds)
+        if self._attempts:
+            return left > 0 and left >= LIKELY * self._longest_seconds
+        return left > 0 and left >= min(FIRST_SHARE * self._seconds_given(), self._limits.work_seconds_max)
 
     def had_full_time(self) -> bool:
-        """Whether the attempt at hand had all the time that this poller was given."""
-        return self._attempts == 1
+        """Whether the attempt at hand had all the time that this poller was given, but for a little looking."""
+        return self._attempts == 1 and self._last_moment - self._begun >= FULL_SHARE * self._seconds_given()
+
+    def _seconds_given(self) -> float:
+        """How long all attempts together may take."""
+        return self._last_moment - (self._clock.monotonic() if self._ready is None else self._ready)
 
     def _is_out_of_patience(self, now: float) -> bool:
+        if not self._drain.times and self._last_moment < math.inf:
+            return False  # a warning: what is at hand has until the last moment
         self._asked = now if self._asked is None else self._asked
         return self._drain.times > 1 or now - self._asked >= PATIENCE * self._limits.grace_seconds

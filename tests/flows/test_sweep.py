@@ -20,7 +20,9 @@ from flows.sweep import sweep
 from stages.engine.work.outcome import OutcomeKind
 from tests.fakes import FakeWork, answer
 from tests.flows.scenery import Records, broken, half_way
+from tests.plugins import BatchPlugin
 from tests.unit.chain import Chain
+from tests.unit.test_batch import take
 from tests.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -149,6 +151,31 @@ def test_a_storage_that_fails_fails_the_run_and_no_other_stage(
     first, *_ = records.table("sweep", run)
     assert (first["stage"], first["what"]) == ("second", "not swept")
     assert chain.ls("MID") == ["committed"]
+
+
+def test_slurm_is_asked_once_about_the_jobs_of_all_stages(
+    chain: Chain, records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = BatchPlugin(tmp_path / "plugin", monkeypatch)
+    for number in range(30):
+        take(chain, "first", f"a{number}", f"{number}.0")
+        take(chain, "second", f"b{number}", f"{number}.0")
+    batch.say({"7.0": True, "8.0": False})
+    state, run = swept()
+    assert state.message == "1 requeued in first, 1 requeued in second"
+    assert {row["dataset"] for row in records.table("sweep", run)} == {"a7", "b7"}
+    assert [len(jobs) for jobs in batch.asked] == [30]
+
+
+def test_slurm_away_is_said_in_the_log_and_changes_nothing(
+    chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    batch = BatchPlugin(tmp_path / "plugin", monkeypatch)
+    take(chain, "first", "ds1", "7.0")
+    batch.say({"7.0": True}, away="Unable to contact slurm controller")
+    state, _ = swept()
+    assert (state.type, state.message) == ("COMPLETED", "nothing to do: 2 looked at in 2 stages")
+    assert "the batch system could not be asked about 1 job that holds claims" in caplog.text
 
 
 def start_mortal(chain: Chain, api_url: str, changes: int) -> subprocess.Popen[str]:

@@ -9,14 +9,17 @@ from typing import Final
 from stages.engine import archive, names
 from stages.engine.errors import UsageError
 from stages.engine.policy import Cause
+from stages.engine.sightings import Lease, Sightings
 from tests.simulation.disk import walk
 from tests.simulation.pipeline import PASSAGE, READS, ROOT, STAGE, Pipeline
+from tests.simulation.process import SimulatedIdentity
 from tests.simulation.script import RESULT, Part, fails, is_asked_to_stop, puts_off
 from tests.simulation.world import Actor
 
 Role = Callable[[Pipeline], Callable[[Actor], None]]
 Troupe = Callable[[Pipeline], None]
 
+LEASE: Final = Lease(heartbeat_seconds=30.0, expires_seconds=90.0)
 FIRST_TOKEN: Final = b"00010001"  # of the first attempt of the first actor
 
 
@@ -69,6 +72,25 @@ def sends_again(pipeline: Pipeline) -> Callable[[Actor], None]:
             return
 
     return body
+
+
+def start(number: int, turns: int = 1) -> Role:
+    """A start of job 7: it ends what earlier ones hold, then takes turns. Those may live on: nobody told them."""
+
+    def role(pipeline: Pipeline) -> Callable[[Actor], None]:
+        def body(actor: Actor) -> None:
+            job = f"7.{number}"
+            actor.identity = SimulatedIdentity(actor.identity.number, job)
+            store = pipeline.make_store(actor.fs, actor.clock, actor.identity)
+            owners = pipeline.engine.owners(fs=store.fs, lease=LEASE, here=None, job=job)
+            if number:
+                pipeline.engine.sweeper(store=store, owners=owners, sightings=Sightings()).end_former(job)
+                actor.forget("former ended")
+            pipeline.poller(turns)(actor)
+
+        return body
+
+    return role
 
 
 def copies_in_place(pipeline: Pipeline) -> Callable[[Actor], None]:

@@ -48,9 +48,9 @@ class SimulatedClock:
 class SimulatedIdentity(Identity):
     """Tokens that tell who issued them, and are the same in every repetition."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, job: str = "-") -> None:
         process = Process(boot_id=f"boot{number}", pid_namespace="-", pid=number, started_ticks=0)
-        super().__init__(host=f"node{number}", process=process)
+        super().__init__(host=f"node{number}", process=process, job=job)
         self.number, self.issued = number, 0
 
     def token(self) -> str:

@@ -9,10 +9,10 @@ from typing import Final
 
 from stages.engine.durability import Durability
 from stages.engine.policy import Cause, RetryRule
-from stages.engine.sightings import Lease
 from tests.simulation.beliefs import Lies
 from tests.simulation.explorer import Subject
 from tests.simulation.people import (
+    LEASE,
     Troupe,
     adds_late,
     asks_again,
@@ -26,6 +26,7 @@ from tests.simulation.people import (
     outage,
     person,
     sends_again,
+    start,
     straggler,
 )
 from tests.simulation.pipeline import ONE_DATASET, Engine, Pipeline, Setting
@@ -46,7 +47,6 @@ from tests.simulation.world import World
 ONCE: Final = RetryRule(attempts_max=1, backoff_seconds=())
 TWICE: Final = RetryRule(attempts_max=2, backoff_seconds=())
 SLOWLY: Final = RetryRule(attempts_max=3, backoff_seconds=(3600.0,))
-LEASE: Final = Lease(heartbeat_seconds=30.0, expires_seconds=90.0)
 DS: Final = frozenset({"ds"})
 
 
@@ -146,6 +146,27 @@ SCENARIOS: Final = (
         name="owners that always die",
         actors=company(0, 0, D=dies_at_every_attempt),
         setting=Setting(must_fail=DS),
+    ),
+    Scenario(
+        name="requeued, and the former start lives on",
+        actors=company(0, 0, F=start(0), H=start(1)),
+        setting=Setting(retry=ONCE),
+        budget=CRASH,
+    ),
+    Scenario(
+        name="requeued twice beside a sweeper, and both former starts live on",
+        actors=company(0, 1, F=start(0, turns=2), G=start(1, turns=2), H=start(2, turns=2)),
+        setting=Setting(datasets=("ds", "other")),
+        rules=Rules(split=True, fine=True, errors_at=ANY_END),
+        budget=MANY,
+        exhaustive=False,
+    ),
+    Scenario(
+        name="requeued, and a lie of the cache",
+        actors=company(0, 0, F=start(0), H=start(1)),
+        setting=Setting(retry=ONCE),
+        rules=Rules(lies=Lies.OWN),
+        budget=Budget(crashes=1, lies=1),
     ),
     Scenario(name="retry mark in flight", actors=company(sweeps=2, O=person(operator)), budget=CRASH),
     Scenario(

@@ -22,14 +22,15 @@ print(drain.is_requested, drain.times, time.monotonic() - begun < 300)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_a_signal_ends_a_wait_early(number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGINT, 1), (signal.SIGUSR1, 0)])
+def test_a_signal_ends_a_wait_early(number: signal.Signals, times: int) -> None:
+    """All of them ask for an end; a warning alone does not count as being asked to hurry."""
     command = [sys.executable, "-c", WAITS]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        assert process.communicate()[0] == "True 1 True\n"
+        assert process.communicate()[0] == f"True {times} True\n"
     assert process.returncode == 0
 
 
@@ -38,6 +39,12 @@ def test_a_request_needs_no_signal() -> None:
     assert not drain.is_requested
     drain.request()
     assert (drain.is_requested, drain.times) == (True, 1)
+
+
+def test_a_warning_is_a_request_that_leaves_time() -> None:
+    drain = Drain()
+    drain.warn()
+    assert (drain.is_requested, drain.times) == (True, 0)
 
 
 WAKES = """

@@ -34,9 +34,10 @@ def silence(
     private: Path,
     *nows: float,
     owner: Taken = OWNER,
+    job: str = "-",
     job_ended: Callable[[str], bool | None] | None = None,
 ) -> Silence | Freshness:
-    owners = Owners(fs=Posix(), lease=LEASE, here=HERE, job_ended=job_ended)
+    owners = Owners(fs=Posix(), lease=LEASE, here=HERE, job=job, job_ended=job_ended)
     seen, found = Sightings(), Freshness.FRESH
     for now in nows or (0.0,):
         found = owners.silence(seen, ATTEMPT, str(private), owner, lambda now=now: now)
@@ -107,6 +108,22 @@ def test_only_a_job_that_has_ended_is_a_hint(private: Path, answer: bool | None)
 def test_without_a_job_nobody_is_asked(private: Path) -> None:
     owner = Taken(token="ab9c6d45", host="node1", pid=1, job="-")
     assert silence(private, owner=owner, job_ended=lambda job: True) is Freshness.FRESH
+
+
+def test_an_earlier_start_of_ones_own_job_has_ended_and_that_counts_nowhere(private: Path) -> None:
+    found = silence(private, job="123.2")
+    assert found == Silence(cause=Cause.CLUSTER, why="lost: its job 123.0 on node1 was requeued")
+
+
+@pytest.mark.parametrize("job", ["123.0", "-", "", "124.1", "1123.1", "123.", "123.x", "123"])
+def test_no_other_job_says_anything_of_it(private: Path, job: str) -> None:
+    assert silence(private, job=job) is Freshness.FRESH
+
+
+@pytest.mark.parametrize("job", ["-", "", ".0", "123.2", "123.10"])
+def test_what_is_no_earlier_start_is_no_hint(private: Path, job: str) -> None:
+    owner = Taken(token="ab9c6d45", host="node1", pid=1, job=job)
+    assert silence(private, owner=owner, job="123.2") is Freshness.FRESH
 
 
 @pytest.mark.parametrize(

@@ -184,11 +184,28 @@ class TestEnding:
         assert len(yard.names("B")) == 4  # after four minutes 60 s are left: too near to 1.5 x 60 s
         assert len(yard.names("A")) == 5
 
-    def test_an_idle_poller_ends_at_its_deadline(self, yard: Yard) -> None:
+    def test_an_idle_poller_ends_while_its_time_would_still_do_for_a_dataset(self, yard: Yard) -> None:
+        """How long one takes it has not seen: nobody claims what is then given back half-way."""
         limits = Limits(deadline=yard.clock.monotonic() + 120.0, grace_seconds=20.0)
         begun = yard.clock.monotonic()
         assert yard.poller(FakeWork(), limits=limits).poll() is Ending.DEADLINE
-        assert yard.clock.monotonic() - begun == pytest.approx(100.0)
+        assert 50.0 < yard.clock.monotonic() - begun < 81.0
+
+    def test_warned_of_the_limit_it_finishes_what_it_holds_and_claims_nothing_more(self, yard: Yard) -> None:
+        for number in range(3):
+            yard.add(f"ds{number}")
+        drain = Drain()
+
+        def slow(order: Order, watch: Watch, log: Log) -> Outcome:
+            drain.warn()
+            for _ in range(250):
+                assert watch() is None
+                yard.clock.advance(1.0)
+            return write_result(order, watch, log)
+
+        limits = Limits(deadline=yard.clock.monotonic() + 320.0, grace_seconds=20.0)
+        assert yard.poller(FakeWork(slow), limits=limits, drain=drain).poll() is Ending.DRAINED
+        assert len(yard.names("B")) == 1
 
     @pytest.mark.parametrize("earlier", [0, 1])
     def test_only_who_had_the_full_time_pays(self, yard: Yard, earlier: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -113,6 +113,48 @@ def test_asked_twice_it_stops_at_once(yard: Yard, claim: Claim) -> None:
     assert watch.watch() is Stop.DRAIN
 
 
+def test_warned_of_the_limit_the_attempt_has_until_then(yard: Yard, claim: Claim) -> None:
+    drain = Drain()
+    watch = vigil(yard, Limits(deadline=yard.clock.monotonic() + 320.0, grace_seconds=20.0), drain)
+    watch.begin(claim)
+    drain.warn()
+    yard.clock.advance(299.0)
+    assert watch.watch() is None
+    yard.clock.advance(1.0)
+    assert watch.watch() is Stop.DEADLINE
+
+
+def test_warned_of_a_limit_that_nobody_knows_the_attempt_has_half_the_grace(yard: Yard, claim: Claim) -> None:
+    drain = Drain()
+    watch = vigil(yard, Limits(grace_seconds=20.0), drain)
+    watch.begin(claim)
+    drain.warn()
+    assert watch.watch() is None
+    yard.clock.advance(10.0)
+    assert watch.watch() is Stop.DRAIN
+
+
+def test_told_to_end_after_a_warning_it_has_half_the_grace_from_then(yard: Yard, claim: Claim) -> None:
+    drain = Drain()
+    watch = vigil(yard, Limits(deadline=yard.clock.monotonic() + 320.0, grace_seconds=20.0), drain)
+    watch.begin(claim)
+    drain.warn()
+    yard.clock.advance(100.0)
+    drain.request()
+    assert watch.watch() is None
+    yard.clock.advance(10.0)
+    assert watch.watch() is Stop.DRAIN
+
+
+@pytest.mark.parametrize("ask", [Drain.request, Drain.warn])
+def test_without_an_attempt_there_is_nothing_to_be_patient_for(yard: Yard, ask: Callable[[Drain], None]) -> None:
+    drain = Drain()
+    watch = vigil(yard, Limits(deadline=yard.clock.monotonic() + 320.0), drain)
+    assert watch.watch() is None
+    ask(drain)
+    assert watch.watch() is Stop.DRAIN
+
+
 def test_the_grace_is_kept_free_before_a_deadline(yard: Yard, claim: Claim) -> None:
     deadline = yard.clock.monotonic() + 120.0
     watch = vigil(yard, Limits(deadline=deadline, grace_seconds=20.0))
@@ -136,6 +178,39 @@ def test_what_is_not_likely_to_be_finished_is_not_begun(yard: Yard, claim: Claim
     assert not watch.has_time()
     watch.begin(claim)
     assert not watch.had_full_time()
+
+
+def test_who_has_seen_no_dataset_begins_one_in_the_first_half_of_its_time(yard: Yard) -> None:
+    watch = vigil(yard, Limits(deadline=yard.clock.monotonic() + 120.0, grace_seconds=20.0))
+    watch.ready()
+    yard.clock.advance(50.0)
+    assert watch.has_time()
+    yard.clock.advance(1.0)
+    assert not watch.has_time()
+
+
+def test_what_no_attempt_can_exceed_is_enough(yard: Yard) -> None:
+    deadline = yard.clock.monotonic() + 120.0
+    watch = vigil(yard, Limits(deadline=deadline, grace_seconds=20.0, work_seconds_max=10.0))
+    watch.ready()
+    yard.clock.advance(90.0)
+    assert watch.has_time()
+    yard.clock.advance(1.0)
+    assert not watch.has_time()
+
+
+@pytest.mark.parametrize(("looked_seconds", "full"), [(0.0, True), (10.0, True), (11.0, False)])
+def test_time_that_went_by_in_looking_is_not_the_datasets_fault(
+    yard: Yard, claim: Claim, looked_seconds: float, full: bool
+) -> None:
+    watch = vigil(yard, Limits(deadline=yard.clock.monotonic() + 170.0, grace_seconds=20.0))
+    yard.clock.advance(50.0)  # being set up takes its time in every poller
+    watch.ready()
+    yard.clock.advance(looked_seconds)
+    watch.begin(claim)
+    yard.clock.advance(100.0)
+    assert watch.watch() is Stop.DEADLINE
+    assert watch.had_full_time() is full
 
 
 def test_without_a_deadline_there_is_always_time(yard: Yard) -> None:

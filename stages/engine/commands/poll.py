@@ -1,4 +1,7 @@
-"""It ends when idle, after datasets_per_poller, near its deadline, or when asked to (SIGTERM, SIGINT, SIGUSR1).
+"""It ends when idle, after datasets_per_poller, near its deadline, or when asked to (SIGTERM, SIGINT).
+
+SIGUSR1, SLURM's warning: it claims nothing more, and what is at hand may go on up to the deadline. In a job that was
+requeued it first ends what the job's earlier starts still hold.
 
 Exit codes: 0 drained or idle, 75 the storage failed, 78 the stage cannot be set up, 79 the stage always fails.
 """
@@ -6,7 +9,6 @@ Exit codes: 0 drained or idle, 75 the storage failed, 78 the stage cannot be set
 from __future__ import annotations
 
 import os
-import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 
@@ -20,8 +22,8 @@ from stages.engine.drain import Drain, DrainableClock
 from stages.engine.errors import ExitCode, UsageError
 from stages.engine.identity import current
 from stages.engine.mounts import mount_of
-from stages.engine.poller import Poller
 from stages.engine.settings import poll_parameters
+from stages.engine.sightings import Sightings
 from stages.engine.spec import StageSpec
 from stages.engine.vigil import Limits
 from stages.engine.work.callable_work import CallableWork
@@ -39,7 +41,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--datasets", type=int, metavar="N", help="end after N datasets (default: datasets_per_poller)")
     parser.add_argument("--idle-seconds", type=float, metavar="S", help="end after S seconds without a dataset")
     parser.add_argument(
-        "--deadline-seconds", type=float, metavar="S", help="be gone in S seconds (default: the SLURM job's end)"
+        "--deadline-seconds",
+        type=float,
+        metavar="S",
+        help="be gone in S seconds, or when the job is ended if that is sooner",
     )
 
 
@@ -56,7 +61,10 @@ def run(arguments: Namespace) -> int:
     drain = Drain()
     drain.install()
     become_subreaper()
-    poller = _poller(at, spec, limits, drain)
+    site = assembly.Site(fs=at.fs, clock=DrainableClock(drain), identity=current(), root=at.root)
+    edition = _edition(at, spec)
+    assembly.sweeper(site, spec, edition, Sightings()).end_former(site.identity.job)
+    poller = assembly.poller(site, spec, edition, work=_work(spec, drain), limits=limits, drain=drain)
     ending = poller.poll()
     logger.bind(stage=spec.name, attempts=poller.attempts_made).info("poller ended: {}", ending)
     return ExitCode.OK
@@ -74,14 +82,12 @@ def _complete(arguments: Namespace, parameters: str) -> None:
     arguments.datasets = given.datasets if arguments.datasets is None else arguments.datasets
 
 
-def _poller(at: Context, spec: StageSpec, limits: Limits, drain: Drain) -> Poller:
-    site = assembly.Site(fs=at.fs, clock=DrainableClock(drain), identity=current(), root=at.root)
-    edition = assembly.Edition(
+def _edition(at: Context, spec: StageSpec) -> assembly.Edition:
+    return assembly.Edition(
         code_version=at.settings.code_version or assembly.folder_version(spec.directory),
         image=at.settings.image or None,
         umask=at.settings.umask,
     )
-    return assembly.poller(site, spec, edition, work=_work(spec, drain), limits=limits, drain=drain)
 
 
 def _work(spec: StageSpec, drain: Drain) -> Work:
@@ -111,7 +117,7 @@ def _limits(arguments: Namespace, at: Context, spec: StageSpec, environment: Map
     datasets_max: int | None = arguments.datasets
     if datasets_max is None and not arguments.until_idle:
         datasets_max = spec.pollers.datasets_per_poller
-    left_seconds = _seconds_left(arguments.deadline_seconds, environment)
+    left_seconds = _seconds_left(arguments.deadline_seconds, at, environment)
     return Limits(
         idle_seconds=arguments.idle_seconds or spec.pollers.idle_seconds,
         datasets_max=datasets_max,
@@ -119,12 +125,16 @@ def _limits(arguments: Namespace, at: Context, spec: StageSpec, environment: Map
         deadline=None if left_seconds is None else at.clock.monotonic() + left_seconds,
         grace_seconds=at.settings.grace_seconds,
         look_seconds_max=at.settings.look_seconds_max,
+        work_seconds_max=spec.work.timeout_seconds,
     )
 
 
-def _seconds_left(typed: float | None, environment: Mapping[str, str]) -> float | None:
-    """How long this process may live; SLURM_JOB_END_TIME is in seconds since the epoch."""
-    if typed is not None:
+def _seconds_left(typed: float | None, at: Context, environment: Mapping[str, str]) -> float | None:
+    """How long this process may live: whatever ends first. A job of the worker's is told its end; else SLURM may."""
+    ends_at, said = at.settings.ends_at, environment.get("SLURM_JOB_END_TIME", "")
+    if ends_at is None and said.isdecimal():
+        ends_at = float(said)
+    if ends_at is None:
         return typed
-    end = environment.get("SLURM_JOB_END_TIME", "")
-    return float(end) - time.time() if end.isdecimal() else None
+    left_seconds = ends_at - at.clock.now()
+    return left_seconds if typed is None else min(typed, left_seconds)

@@ -1,5 +1,7 @@
 """One pass over each stage: requeue what is stale or asked for, finish what is half-finished.
 
+What a SLURM job holds that has certainly ended is requeued at once, where infra is installed and SLURM can be asked.
+
 Where more than 10,000 datasets wait, one pass opens only those that can need it; every ten minutes, or
 with --full, it opens all. Ends with 1 if something stands where a marker belongs.
 """
@@ -7,6 +9,7 @@ with --full, it opens all. Ends with 1 if something stands where a marker belong
 from __future__ import annotations
 
 import os
+import sys
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Sequence
@@ -16,17 +19,18 @@ from loguru import logger
 
 from stages.engine import assembly, doctor, logs
 from stages.engine.clock import Clock
-from stages.engine.commands import context
+from stages.engine.commands import batch, context
 from stages.engine.commands.context import Context
 from stages.engine.drain import Drain, DrainableClock
 from stages.engine.errors import ExitCode, StorageError, UsageError
+from stages.engine.holders import Bulletin
 from stages.engine.identity import Identity, current
 from stages.engine.manifest import Json
 from stages.engine.memory import Memory
 from stages.engine.mounts import mount_of
 from stages.engine.sightings import Sightings
 from stages.engine.spec import StageSpec
-from stages.engine.sweeper import Report, Sweeper
+from stages.engine.sweeper import Report, Survey, Sweeper
 
 HELP = "requeue stale and retry-marked datasets, finish half-finished ones"
 EVERY_SECONDS_MAX = 30.0
@@ -51,7 +55,7 @@ def run(arguments: Namespace) -> int:
     prepare(at, specs)
     if arguments.forever:
         return _for_ever(at, specs, arguments)
-    reports = [_once(at, spec, current(), full=arguments.full or None) for spec in specs]
+    reports = _once(at, specs, current(), full=arguments.full or None)
     _show(reports, as_json=arguments.json)
     return ExitCode.FAILED if any(report.damaged for report in reports) else ExitCode.OK
 
@@ -64,11 +68,13 @@ def prepare(at: Context, specs: Sequence[StageSpec]) -> None:
         doctor.check_lease(spec, mount, allow_short=at.settings.allow_short_lease)
 
 
-def sweeper(at: Context, clock: Clock, spec: StageSpec, identity: Identity, seen: Sightings) -> Sweeper:
-    """Return a sweeper of a stage, with what was seen before."""
+def sweeper(
+    at: Context, clock: Clock, spec: StageSpec, identity: Identity, seen: Sightings, *, bulletin: Bulletin
+) -> Sweeper:
+    """Return a sweeper of a stage, with what was seen before, and what the batch system says."""
     site = assembly.Site(fs=at.fs, clock=clock, identity=identity, root=at.root)
     edition = assembly.Edition(code_version=at.settings.code_version, umask=at.settings.umask)
-    return assembly.sweeper(site, spec, edition, seen)
+    return assembly.sweeper(site, spec, edition, seen, bulletin)
 
 
 def memory(at: Context, stage: str, identity: Identity) -> Memory:
@@ -76,13 +82,23 @@ def memory(at: Context, stage: str, identity: Identity) -> Memory:
     return Memory(fs=at.fs, clock=at.clock, root=at.root, stage=stage, boot_id=identity.process.boot_id)
 
 
-def _once(at: Context, spec: StageSpec, identity: Identity, *, full: bool | None) -> Report:
-    """One pass, with what the last one on this boot saw."""
-    written = memory(at, spec.name, identity)
-    seen = written.recall()
-    report = sweeper(at, at.clock, spec, identity, seen).sweep(full=full)
-    written.keep(seen)
-    return report
+def _once(at: Context, specs: Sequence[StageSpec], identity: Identity, *, full: bool | None) -> list[Report]:
+    """One pass over all stages, with what the last one on this boot saw."""
+    bulletin = batch.bulletin(at.root.path)
+    written = [memory(at, spec.name, identity) for spec in specs]
+    sweepers = [
+        sweeper(at, at.clock, spec, identity, each.recall(), bulletin=bulletin)
+        for spec, each in zip(specs, written, strict=True)
+    ]
+    surveys = [each.survey(full=full) for each in sweepers]
+    trouble = bulletin.learn(set[str]().union(*map(Sweeper.jobs, sweepers, surveys)))
+    if trouble:
+        print(f"phaseline sweep: {trouble}", file=sys.stderr)
+    reports: list[Report] = []
+    for each, survey, memo in zip(sweepers, surveys, written, strict=True):
+        reports.append(each.conclude(survey, each.mend(survey.targets, full=survey.full)))
+        memo.keep(each.sightings)
+    return reports
 
 
 def _for_ever(at: Context, specs: Sequence[StageSpec], arguments: Namespace) -> int:
@@ -94,18 +110,32 @@ def _for_ever(at: Context, specs: Sequence[StageSpec], arguments: Namespace) -> 
     drain = Drain()
     drain.install()
     clock, identity = DrainableClock(drain), current()
-    sweepers = [sweeper(at, clock, spec, identity, Sightings()) for spec in specs]
+    bulletin = batch.bulletin(at.root.path)
+    sweepers = [sweeper(at, clock, spec, identity, Sightings(), bulletin=bulletin) for spec in specs]
     while not drain.is_requested:
-        for each in sweepers:
-            _turn(at, each, identity, full=arguments.full or None, as_json=arguments.json)
+        surveys = [_survey(each, full=arguments.full or None) for each in sweepers]
+        found = [(each, survey) for each, survey in zip(sweepers, surveys, strict=True) if survey is not None]
+        trouble = bulletin.learn(set[str]().union(*(each.jobs(survey) for each, survey in found)))
+        if trouble:
+            logger.warning(trouble)
+        for each, survey in found:
+            _mend(at, each, survey, identity, as_json=arguments.json)
         clock.sleep(every_seconds)
     return ExitCode.OK
 
 
-def _turn(at: Context, resident: Sweeper, identity: Identity, *, full: bool | None, as_json: bool) -> None:
-    """One pass of a resident sweeper; a storage that fails now may answer at the next."""
+def _survey(resident: Sweeper, *, full: bool | None) -> Survey | None:
+    """Begin a pass of a resident sweeper; a storage that fails now may answer at the next."""
     try:
-        report = resident.sweep(full=full)
+        return resident.survey(full=full)
+    except (OSError, StorageError) as error:
+        logger.bind(stage=resident.stage).error("this pass failed: {}", error)
+        return None
+
+
+def _mend(at: Context, resident: Sweeper, survey: Survey, identity: Identity, *, as_json: bool) -> None:
+    try:
+        report = resident.conclude(survey, resident.mend(survey.targets, full=survey.full))
         if report.full:  # for `status`, and for a one-shot sweep after this one
             written = memory(at, resident.stage, identity)
             resident.sightings.reported = written.recall().reported  # a one-shot sweep's, which does report
