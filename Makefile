@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup up down demo test check verify verify-prefect bench lock clean
+.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster bench lock clean
 
 bin := .venv/bin
 export TMPDIR := $(CURDIR)/.tmp
@@ -28,6 +28,9 @@ down: setup ## end what `make up` started
 
 demo: setup ## Prefect up, thirty datasets through five stages, then where the reports are, Prefect down
 	@$(bin)/phaseline demo $(ARGS)
+
+demo-slurm: setup ## the demo on a private SLURM of this machine (Debian: slurm-wlm slurmrestd munge)
+	@$(bin)/phaseline demo --slurm $(ARGS)
 
 test: setup ## every test but the long ones
 	@echo '== tests'
@@ -52,6 +55,10 @@ verify: setup ## the long simulations: hours of interleavings, ten thousand data
 verify-prefect: setup ## minutes beside a server that goes away, and limits that must last: side by side
 	@echo '== long tests with Prefect'
 	@$(bin)/python -m pytest -n 4 -m long $(ARGS)
+
+verify-cluster: setup ## whatever SLURM does to a job, on private clusters: side by side
+	@echo '== on a private SLURM'
+	@$(bin)/python -m pytest tests/cluster -n 8 --maxschedchunk 1 -m cluster $(ARGS)
 
 bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'

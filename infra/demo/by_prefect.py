@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from infra.demo import show
@@ -47,13 +47,18 @@ class StackCompany:
 
 
 @contextmanager
-def stack(demo: Demo, *, port: int | None, keep: bool) -> Generator[Company]:
-    """Bring the stack up, and down again unless it was up before or is to be kept. Raises DemoError."""
+def stack(demo: Demo, *, port: int | None, keep: bool, cluster: Mapping[str, str] | None = None) -> Generator[Company]:
+    """Bring the stack up, and down again unless it was up before or is to be kept. Raises DemoError.
+
+    `cluster`: what the workers need in their environment to hand their jobs in there.
+    """
     display = Display()
     try:
         here = place.find()
-        started = Stack(here, base={**PACE, **os.environ}, waiting=display.tick)
+        started = Stack(here, base={**PACE, **os.environ, **(cluster or {})}, waiting=display.tick)
         was_up, every_seconds = bool(started.alive()), started.record.trigger_seconds
+        if was_up and cluster is not None:
+            raise DemoError("Prefect is up here, and its workers know no cluster: `phaseline down` first")
         try:
             _raise(started, demo, display, port=port, trigger_seconds=TRIGGER_SECONDS)
             show.say(f"while this goes on, Prefect's UI is at {environment.ui(started.port)}")

@@ -8,6 +8,8 @@ next command, is what one sees. All commands of a document run in one bash, so `
 * `make` working in the checkout, wherever the reader stands;
 * a Prefect stack of its own, in `.phaseline` below the fresh directory and on a free port: what stands as port 4200.
 
+What needs a SLURM is fenced with ```shell-session, and executed in the same way by `make verify-cluster`.
+
 In what is shown `...` alone on a line stands for any number of lines, `...` in a line for any text. What differs from
 one machine and moment to the next (tokens, hosts, process ids, dates, durations, sizes that `ls -l` prints) is made
 equal on both sides first; so a document may show what its writer really saw.
@@ -30,7 +32,8 @@ from tests.repository.checkout import BIN, ROOT
 PORT = "4200"  # Prefect's usual one
 STACK = ".phaseline"
 UP = "phaseline up"
-FENCE = re.compile(r"^(?P<indent> *)```console\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
+HERE, ON_SLURM = "console", "shell-session"  # what the blocks are fenced with
+FENCE = r"^(?P<indent> *)```{kind}\n(?P<body>.*?)^(?P=indent)```"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +45,10 @@ class Step:
     line: int
 
 
-def steps(text: str) -> list[Step]:
-    """The commands of all console blocks of a document, in order. ValueError: a block begins with output."""
+def steps(text: str, kind: str = HERE) -> list[Step]:
+    """The commands of all blocks of a kind, in order. ValueError: a block begins with output."""
     found: list[Step] = []
-    for block in FENCE.finditer(text):
+    for block in re.finditer(FENCE.format(kind=kind), text, re.MULTILINE | re.DOTALL):
         first = text.count("\n", 0, block.start("body")) + 1
         lines = [line.removeprefix(block["indent"]) for line in block["body"].splitlines()]
         found.extend(_steps_of_block(lines, first))

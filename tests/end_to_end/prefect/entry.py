@@ -18,13 +18,14 @@ import prefect.cli
 from prefect.context import refresh_global_settings_context
 
 import infra.slurm.worker
+from infra.slurm import transports
 from infra.slurm.job import JobSpec
 from infra.slurm.local import LocalTransport
 from infra.slurm.prefect_runs import PrefectRuns
 from infra.slurm.runs import LogLine, Proposal, RunNow
 from infra.slurm.states import Phase
 from infra.slurm.transport import JobReport, Transport
-from infra.slurm.transports import local_slots
+from infra.slurm.transports import LOCAL, local_slots
 from stages.engine.work.prctl import die_with_parent
 from tests.end_to_end.prefect.gates import hold_if_armed
 
@@ -87,7 +88,9 @@ class GatedRuns(PrefectRuns):
 
 
 def open_transport(name: str, jobs_directory: str) -> Transport:
-    """Open what carries jobs on this machine, whatever its name."""
+    """Open what carries jobs; on this machine, in slots of the test's own."""
+    if name != LOCAL:
+        return GatedTransport(transports.open_transport(name, jobs_directory))
     slots_name = os.environ[SLOTS_NAME]
     return GatedTransport(LocalTransport(jobs_directory, slots=local_slots(), slots_name=slots_name))
 

@@ -1,4 +1,4 @@
-"""A line of stages of its own on a shared server: a root, stages with names that nobody else has, their deployments."""
+"""A line of stages of its own on a shared server: a ground, and deployments."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import StringIO
-from pathlib import Path
 from unittest.mock import patch
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, LogFilter, LogFilterFlowRunId
@@ -24,41 +23,16 @@ from flows import facts
 from flows.poll import poll
 from flows.trigger import trigger
 from infra.stack import pollers
-from stages.engine import catalog, roots
-from stages.engine.catalog import Catalog
 from stages.engine.cli import main
 from stages.engine.clock import SystemClock
-from stages.engine.fs import Posix
-from stages.engine.layout import Root
 from tests.end_to_end.fleet import CHECKOUT, living
-from tests.end_to_end.prefect import gates
-from tests.end_to_end.prefect.gates import Gates
-from tests.invariants import Expectation, Stage, observe, violations
+from tests.end_to_end.prefect.ground import Ground
 from tests.waiting import wait_until
 
-STAGE = """
-reads = "{reads}"
-writes = "{writes}"
-[work]
-callable = "tests.end_to_end.prefect.{work}"
-timeout_seconds = 300
-[retry]
-backoff_seconds = [0.1]
-[lease] # as short as a test wants it; a real one lasts minutes
-heartbeat_seconds = 0.3
-expires_seconds = 1.5
-[pollers]
-pollers_max = 4
-datasets_per_poller = {datasets}
-idle_seconds = {idle_seconds}
-[output]
-durability = "none"
-"""
 TEMPLATE = CHECKOUT / "work-pools" / "slurm-cpu.json"
 END_SECONDS = 60.0
 PAGE = 200
 OVER = {StateType.COMPLETED, StateType.FAILED, StateType.CRASHED, StateType.CANCELLED}
-MODULES = {"breakable": "breakable"}  # where a stage's work stands, if not in `carried`
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ +")
 SCHEMA = parameter_schema(poll).model_dump_for_openapi()
 
@@ -78,96 +52,34 @@ class Ahead(SystemClock):
         return super().now() + self._seconds
 
 
-@dataclass
-class Line:
-    """Stages called `<work>-<suffix>`, first to last, each from location to location; jobs go to `pool`."""
+@dataclass(kw_only=True)
+class Line(Ground):
+    """Its stages have deployments; jobs go to `pool`, and are carried by `transport`."""
 
     client: SyncPrefectClient
-    top: Path
     pool: str
-    works: tuple[str, ...] = ("carry",)
-    datasets_per_poller: int = 1000
-    idle_seconds: float = 0.3
-    suffix: str = field(default_factory=lambda: uuid4().hex[:6])
-
-    def __post_init__(self) -> None:
-        locations = ["RAW", *(f"MADE_{number}" for number in range(1, len(self.works))), "RESULTS"]
-        self.stages = [
-            f"{work.replace('_', '-')[:16]}-{number}-{self.suffix}" for number, work in enumerate(self.works)
-        ]
-        for at, (stage, work) in enumerate(zip(self.stages, self.works, strict=True)):
-            folder = self.top / "stages" / stage
-            folder.mkdir(parents=True)
-            text = STAGE.format(
-                reads=locations[at],
-                writes=locations[at + 1],
-                work=f"{MODULES.get(work, 'carried')}:{work}",
-                datasets=self.datasets_per_poller,
-                idle_seconds=self.idle_seconds,
-            )
-            (folder / "stage.toml").write_text(text)
-        self.root, self.arrived = self.top / "root", list[str]()
-        self.gates = Gates(self.top / "gates")
-        self.root.mkdir()
-        roots.make_directories(Posix(), Root(str(self.root)), self.catalog.locations)
-        roots.seal_root(Posix(), Root(str(self.root)))
-
-    # ---- what is there
-
-    @property
-    def catalog(self) -> Catalog:
-        return catalog.load(str(self.top / "stages"))
-
-    @property
-    def jobs(self) -> Path:
-        return self.root / "_jobs"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What a process that works here is told."""
-        return {
-            "PHASELINE_ROOT": str(self.root),
-            "PHASELINE_STAGES": str(self.top / "stages"),
-            "PHASELINE_ALLOW_SHORT_LEASE": "1",
-            "PHASELINE_LOOK_SECONDS_MAX": "0.2",
-            "PHASELINE_GRACE_SECONDS": "2",  # a cancelled poller gives its dataset that long to be finished
-            gates.VARIABLE: str(self.gates.directory),
-        }
-
-    def names(self, location: str) -> list[str]:
-        """The datasets in a location."""
-        return sorted(name for name in os.listdir(self.root / location) if name[0] not in "_.")
+    transport: str = "local"
 
     # ---- what is done
 
-    def deploy(self, **more: object) -> None:
-        """Give every stage its deployment; `more` goes to all of them."""
+    def deploy(self, variables: Mapping[str, object] | None = None, **more: object) -> None:
+        """Give every stage its deployment; job variables and `more` go to all of them."""
         flow = self.client.create_flow_from_name("poll")
         for stage in self.stages:
-            variables = {
+            own = {
                 "command": [sys.executable, "-m", "stages.engine", "poll", stage],
                 "env": self.environment,
                 "jobs_directory": str(self.jobs),
-                "transport": "local",
+                "transport": self.transport,
             }
             told = {
-                "job_variables": variables,
+                "job_variables": own | dict(variables or {}),
                 "parameters": {"stage": stage},
                 "parameter_openapi_schema": SCHEMA,
                 "tags": [f"stage:{stage}"],
                 **more,
             }
             self.client.create_deployment(flow, stage, work_pool_name=self.pool, **told)  # pyright: ignore[reportArgumentType]  # options by name
-
-    def add(self, count: int, name: str = "ds") -> list[str]:
-        """Let so many datasets arrive."""
-        names = [f"{name}{number}" for number in range(count)]
-        for one in names:
-            (self.root / "RAW" / "_incoming" / one).mkdir()
-            (self.root / "RAW" / "_incoming" / one / "data.txt").write_text(f"{one}\n")
-            (self.root / "RAW" / "_incoming" / one).rename(self.root / "RAW" / one)
-        self.arrived += names
-        return names
 
     def ask(self, stage: str | None = None, **more: object) -> UUID:
         """Ask for a poller of a stage (default: the first), as the button in the UI does."""
@@ -262,24 +174,6 @@ class Line:
         (directory,) = self.jobs.glob(f"{run}.*")
         lines = (directory / "output").read_text().splitlines()
         return [STAMP.sub("", line) for line in lines if line.strip()]
-
-    # ---- what came of it
-
-    def broken(self, *, at_rest: bool = True) -> list[str]:
-        """Every promise that is broken, in words."""
-        stages = tuple(
-            Stage(name=spec.name, reads=spec.reads, writes=spec.writes, attempts_max=spec.retry.attempts_max)
-            for spec in self.catalog.stages
-        )
-        expected = Expectation(
-            stages=stages,
-            arrived={"RAW": self.arrived},
-            may_fail=frozenset(),
-            may_block=False,
-            at_rest=at_rest,
-            durable=False,
-        )
-        return violations(observe(Posix(), str(self.root), self.catalog.locations), expected)
 
     def end(self) -> None:
         """End the jobs that are left, and see to it that nothing of this line is."""

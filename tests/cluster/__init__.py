@@ -1,0 +1,1 @@
+"""On a private SLURM: real daemons, real jobs. `make verify-cluster`."""

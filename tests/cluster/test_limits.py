@@ -1,0 +1,53 @@
+"""A job that runs into its time limit, or needs more memory than it has: is it warned, and is it told what happened?"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from infra.cluster.cluster import Cluster
+from infra.cluster.shape import Shape
+from infra.slurm.runs import RunState
+from tests.cluster.clusters import a_cluster
+from tests.cluster.conftest import MakeSite
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+
+MINUTE = 60
+LATE = 240.0  # SLURM rounds a limit up to minutes, and looks once in a minute
+EATS = "import time; memory = bytearray(400 << 20); print('ate', flush=True); time.sleep(60)"
+
+
+def test_the_time_limit(make_site: MakeSite, cluster: Cluster) -> None:
+    """Side by side: one that is warned in time, one that TERM finds with a dataset in hand, one that is deaf."""
+    warned = make_site(cluster, "carry_through_gate", idle_seconds=600.0)
+    held = make_site(cluster, "carry_through_gate")
+    deaf = make_site(cluster)
+    for site in (warned, held):
+        site.ground.add(1)
+    warned.ask("warned", time_limit_seconds=MINUTE, warning_seconds=30)
+    warned.ground.gates.open("ds0.1")
+    held.ask("held", time_limit_seconds=MINUTE, warning_seconds=30)
+    deaf.ask("deaf", "bash", "-c", "trap '' TERM; while :; do sleep 1; done", time_limit_seconds=MINUTE)
+
+    warned.wait("warned", RunState.COMPLETED, LATE)
+    assert "poller ended: the time limit is near" in " ".join(warned.lines("warned")), warned.lines("warned")
+    assert "time limit" in held.wait("held", RunState.CRASHED, LATE)
+    ended = os.readlink(held.ground.root / "RAW" / "ds0" / f"ended.{held.ground.stages[0]}.1")
+    assert ended.startswith("retry:-:0:0:"), "released, and nobody pays"
+    assert "time limit" in deaf.wait("deaf", RunState.CRASHED, LATE)
+    warned.finish()
+    held.finish()
+
+
+# Root can have the kernel keep the memory; whoever else has what sites without cgroups have.
+KEEPERS = [False, True] if os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup/memory") else [False]
+
+
+@pytest.mark.parametrize("by_cgroups", KEEPERS)
+def test_too_much_memory_is_said_to_be_that(make_site: MakeSite, by_cgroups: bool) -> None:
+    with a_cluster(Shape(uses_cgroups=by_cgroups, kill_wait_seconds=3)) as own:
+        site = make_site(own)
+        run = site.ask("eats", "python3", "-c", EATS, memory_mb=100)
+        assert "more memory than it had asked for" in site.wait(run, RunState.CRASHED)

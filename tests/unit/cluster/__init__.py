@@ -1,0 +1,1 @@
+"""The private cluster's decisions, as text."""
