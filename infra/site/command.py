@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from argparse import Namespace
@@ -29,6 +30,7 @@ def run(arguments: Namespace, root: str) -> int:
     except StackError as error:
         print(f"phaseline doctor: {error}", file=sys.stderr)
         return FAULTY
+    os.environ["PHASELINE_ROOT"] = root  # as in the worker's environment: what jobs are made of
     wait_seconds: float = arguments.wait_seconds or WAIT_SECONDS
     site = Site(root=root, clone=clone, wait_seconds=wait_seconds)
     if arguments.json:

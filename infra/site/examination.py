@@ -10,71 +10,71 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from infra.containers.image import DIRECTORY as IMAGES
+from infra.containers.runtime import Runtime
 from infra.site import node, partitions, probe, programs
-from infra.site.asking import Said, ask
+from infra.site.asking import ask
 from infra.site.finding import Finding, fault, ok, warning
 from infra.site.partitions import Partition
 from infra.site.probing import Probing
-from infra.site.wishes import Wish, WishesError, environment, read_wishes
+from infra.site.wishes import Wish, WishError, read_wishes
 from infra.slurm.job import render_script
-from infra.slurm.spec import JobSpec
+from infra.slurm.spec import JobSpec, JobSpecError
 from infra.slurm.transport import SubmissionRefusedError, Transport, TransportUnavailableError
 from infra.slurm.transports import AUTO, LOCAL, REST_URL, SLURMRESTD, choose_transport, open_transport
+from infra.slurm.variables import RUNTIME
 
 WAIT_SECONDS = 120.0
 PROBE_SECONDS = 300
 PROBE_MEMORY_MB = 1024
+MEND = "mend prefect.yaml, then deploy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What is examined: a data root from this host, with the deployments of a clone."""
+    """What is examined: a data root from this host, with the deployments of a clone, as a worker here would act."""
 
     root: str
     clone: Path
     wait_seconds: float = WAIT_SECONDS
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     waiting: Callable[[], None] = field(default=lambda: None)
 
-    @property
-    def jobs_directory(self) -> str:
-        return os.path.join(self.root, "_jobs")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Deployments that ask for the same: `wish` is one of them, `spec` a job of it."""
+
+    check: str
+    wish: Wish
+    spec: JobSpec
 
 
 def examine(site: Site) -> Iterator[Finding]:
     """Yield what is found, as soon as it is. Raises nothing for what is wrong with the site."""
     try:
         name = choose_transport(AUTO)
-        if name == LOCAL and site.environment.get(REST_URL):
+        if name == LOCAL and os.environ.get(REST_URL):
             name = SLURMRESTD
-        transport = open_transport(name, site.jobs_directory)
+        transport = open_transport(name, os.path.join(site.root, "_jobs"))
     except (SubmissionRefusedError, TransportUnavailableError, SystemExit) as error:
         yield fault("transport", str(error))
         return
     yield _transport(name)
-    there: Mapping[str, Partition] = {}
+    there: dict[str, Partition] = {}
     if name != LOCAL and shutil.which("scontrol") is not None:
-        yield from programs.programs(ask)
-        yield from programs.controller(ask)
-        yield from programs.settings(_settings(ask(("scontrol", "show", "config"))), site.environment)
-        said = ask(partitions.QUESTION)
-        there = partitions.read_partitions(said.output) if said.is_well else {}
-        yield from map(partitions.describe, there.values())
-        if not there:
-            yield fault("partitions", said.why or "there are none", "ask the site")
+        yield from _cluster(there)
     try:
         wishes = read_wishes(site.clone)
-    except WishesError as error:
+    except WishError as error:
         yield fault("deployments", str(error), "examine from the clone that is deployed")
         return
-    specs: list[JobSpec] = []
-    for wish in wishes:
-        spec, found = _wanted(site, wish)
-        yield from found
-        if spec is not None:
-            yield from _fits(wish, spec, there)
-            specs.append(spec)
-    yield from _probe(site, transport, _distinct(specs, there))
+    yield _containers()
+    made = [_asked(wish) for wish in wishes]
+    yield from (one for one in made if isinstance(one, Finding))
+    asked = _together([one for one in made if isinstance(one, Asked)])
+    for one in asked:
+        yield from _fits(one, there)
+    yield from _probe(site, transport, _probes(asked, there))
 
 
 def _transport(name: str) -> Finding:
@@ -87,53 +87,87 @@ def _transport(name: str) -> Finding:
     return ok("transport", name)
 
 
-def _settings(said: Said) -> Mapping[str, str]:
-    return programs.read_settings(said.output) if said.is_well else {}
-
-
-def _wanted(site: Site, wish: Wish) -> tuple[JobSpec | None, list[Finding]]:
-    """Make the job that these deployments ask for."""
-    if wish.problem:
-        return None, [fault(wish.check, wish.problem, "mend prefect.yaml, then deploy")]
-    tag = f"doctor-{secrets.token_hex(4)}.0"
+def _cluster(there: dict[str, Partition]) -> Iterator[Finding]:
+    """Ask SLURM's own programs; fills `there`."""
+    yield from programs.programs(ask)
+    yield from programs.controller(ask)
+    config = ask(("scontrol", "show", "config"))
+    if config.is_well:
+        yield from programs.settings(programs.read_settings(config.output), os.environ)
+    said = ask(partitions.QUESTION)
     try:
-        return wish.job(tag, site.jobs_directory, environment(site.root, site.environment)), []
-    except (ValueError, OSError) as error:
-        return None, [fault(wish.check, str(error), "mend prefect.yaml, then deploy")]
+        there.update(partitions.read_partitions(said.output) if said.is_well else {})
+    except ValueError as error:
+        yield warning("partitions", f"what sinfo says cannot be read: {error}")
+        return
+    yield from map(partitions.describe, there.values())
+    if not there:
+        yield fault("partitions", said.why or "there are none", "ask the site")
 
 
-def _fits(wish: Wish, spec: JobSpec, there: Mapping[str, Partition]) -> Iterator[Finding]:
+def _containers() -> Finding:
+    runtime, images = os.environ.get(RUNTIME, ""), os.environ.get(IMAGES, "")
+    if not runtime or runtime == Runtime.NONE:
+        return ok("containers", f"{RUNTIME} is not set: pollers use what is installed where they run")
+    return ok("containers", f"{runtime}, images in {images or f'no directory ({IMAGES} is not set)'}")
+
+
+def _asked(wish: Wish) -> Asked | Finding:
+    try:
+        return Asked(check=wish.name, wish=wish, spec=wish.job("doctor"))
+    except WishError as error:
+        return fault(wish.name, str(error), MEND)
+
+
+def _together(asked: Sequence[Asked]) -> list[Asked]:
+    """Those that ask for the same are examined once."""
+    found: dict[str, Asked] = {}
+    for one in asked:
+        before = found.get(repr(one.spec))
+        found[repr(one.spec)] = one if before is None else replace(before, check=f"{before.check} {one.check}")
+    return list(found.values())
+
+
+def _fits(asked: Asked, there: Mapping[str, Partition]) -> Iterator[Finding]:
     """Ask the partitions first, whose answer has words; then SLURM, which knows of accounts and features as well."""
     if not there:
         return
-    found = list(partitions.judge(wish.check, spec, there))
+    found = list(partitions.judge(asked.check, asked.spec, there))
     yield from found
     if found or shutil.which("sbatch") is None:
         return
-    said = ask(("sbatch", "--test-only"), told=render_script(spec))
+    try:
+        said = ask(("sbatch", "--test-only"), told=render_script(asked.spec))
+    except JobSpecError as error:
+        yield fault(asked.check, str(error), MEND)
+        return
     if said.is_well:
-        yield ok(wish.check, said.error.strip().removeprefix("sbatch: "))
+        yield ok(asked.check, said.error.strip().removeprefix("sbatch: "))
     else:
-        yield fault(wish.check, said.why, "ask for what this account may have, or ask the site")
+        yield fault(asked.check, said.why, "ask for what this account may have, or ask the site")
 
 
-def _distinct(specs: Sequence[JobSpec], there: Mapping[str, Partition]) -> list[JobSpec]:
+def _probes(asked: Sequence[Asked], there: Mapping[str, Partition]) -> list[JobSpec]:
     """Return a probe for each kind of node and image that is asked for: small and short, to be started soon."""
-    probes: dict[tuple[object, ...], JobSpec] = {}
-    for spec in specs:
-        if there and any(name not in there for name in spec.partition.split(",") if name):
+    kinds: dict[str, JobSpec] = {}
+    for one in asked:
+        if there and any(name not in there for name in one.spec.partition.split(",") if name):
             continue
-        small = replace(
-            spec,
-            cpus=1,
-            memory_mb=min(spec.memory_mb or PROBE_MEMORY_MB, PROBE_MEMORY_MB),
-            gpus=min(spec.gpus, 1),
-            time_limit_seconds=min(spec.time_limit_seconds or PROBE_SECONDS, PROBE_SECONDS),
-            requeue=False,
-        )
-        key = (small.partition, small.account, small.qos, small.constraint, small.reservation, small.gpus)
-        probes.setdefault((*key, spec.environment.get("PHASELINE_IMAGE"), spec.command[:1]), small)
-    return list(probes.values())
+        kind = repr(_small(one.spec))
+        if kind not in kinds:
+            kinds[kind] = _small(one.wish.job(f"doctor-{secrets.token_hex(4)}.0"))
+    return list(kinds.values())
+
+
+def _small(spec: JobSpec) -> JobSpec:
+    return replace(
+        spec,
+        cpus=1,
+        memory_mb=min(spec.memory_mb or PROBE_MEMORY_MB, PROBE_MEMORY_MB),
+        gpus=min(spec.gpus, 1),
+        time_limit_seconds=min(spec.time_limit_seconds or PROBE_SECONDS, PROBE_SECONDS),
+        requeue=False,
+    )
 
 
 def _probe(site: Site, transport: Transport, specs: Sequence[JobSpec]) -> Iterator[Finding]:

@@ -36,12 +36,13 @@ def judge(one: Probe, here: Here) -> Iterator[Finding]:
         return
     node = f"node {report.host}"
     number = one.job.partition(":")[0]
-    queued = one.waited - one.handed_in
-    yield ok(node, f"job {number} in {where} as {report.user}; it waited for about {queued:.0f} s")
+    job = f"job {number} in {where}" if number.isdecimal() else "the probe ran"
+    yield ok(node, f"{job} as {report.user}; it waited for about {one.waited - one.handed_in:.0f} s")
     yield _clock(node, report, one)
     if one.ended is not None and one.told is not None and one.told - one.ended > SEEN_SECONDS:
         late = one.told - one.ended
         yield warning(node, f"what it wrote was seen here {late:.0f} s late", "look at docs/clusters.md, mount options")
+    yield ok(node, _runtimes(report))
     if one.spec.gpus and not report.gpus:
         yield warning(node, "a job with a GPU is shown none (CUDA_VISIBLE_DEVICES is empty)", "ask the site: gres.conf")
     if not report.sees_root:
@@ -51,6 +52,12 @@ def judge(one: Probe, here: Here) -> Iterator[Finding]:
     same_host = report.boot == here.boot
     yield from storage.compare(node, storage.find_mount(here.mounts, here.root), there, same_host=same_host)
     yield from _examination(node, one, report.examination)
+
+
+def _runtimes(report: Report) -> str:
+    fuse = "/dev/fuse can be used" if report.has_fuse else "no /dev/fuse: no image in one file can be mounted"
+    namespaces = "" if report.has_namespaces else "; no user namespaces: only what root has installed setuid works"
+    return f"container runtimes: {report.runtimes or 'none'}; {fuse}{namespaces}"
 
 
 def _silent(where: str, one: Probe) -> Finding:

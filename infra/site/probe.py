@@ -12,7 +12,7 @@ _PREFIX = "probe "
 
 # A line for each fact. $1 is the root; what follows is what pollers would be started as, examining the root instead.
 _SCRIPT = """\
-export LC_ALL=C
+export LC_ALL=C USER=${USER-$(id -un)}
 say() { printf 'probe %s=%s\\n' "$1" "${2//$'\\n'/ }"; }
 say now "$EPOCHREALTIME"
 say host "$(hostname)"
@@ -21,6 +21,16 @@ say boot "$(cat /proc/sys/kernel/random/boot_id)"
 say user "$(id -un) ($(id -u)), groups $(id -Gn), umask $(umask)"
 say gpus "${CUDA_VISIBLE_DEVICES-${ROCR_VISIBLE_DEVICES-}}"
 say ends "${PHASELINE_ENDS_AT-}"
+has=''
+for runtime in apptainer singularity ch-run podman; do
+    if command -v "$runtime" >/dev/null; then
+        [[ $("$runtime" --version 2>&1 </dev/null) =~ [0-9]+\\.[0-9][0-9.]* ]]
+        has+="${has:+, }$runtime ${BASH_REMATCH[0]-}"
+    fi
+done
+say runtimes "$has"
+[[ ! -w /dev/fuse ]] || say fuse usable
+read -r limit </proc/sys/user/max_user_namespaces && say namespaces "$limit"
 [[ ! -e $1/_phaseline && ! -L $1/_phaseline ]] || say root there
 sed 's/^/probe mount=/' /proc/self/mountinfo
 shift
@@ -51,6 +61,9 @@ class Report:
     user: str
     gpus: str
     ends_at: str
+    runtimes: str  # container runtimes with their versions
+    has_fuse: bool
+    has_namespaces: bool  # of users, for runtimes without setuid programs
     sees_root: bool
     mounts: str  # /proc/self/mountinfo
     examination: Examination
@@ -87,6 +100,9 @@ def read_report(output: str) -> Report | None:
         user=facts["user"],
         gpus=facts["gpus"],
         ends_at=facts["ends"],
+        runtimes=facts["runtimes"],
+        has_fuse="fuse" in facts,
+        has_namespaces=facts.get("namespaces", "0") != "0",
         sees_root="root" in facts,
         mounts="\n".join(mounts),
         examination=_examination(facts["said"], int(facts["code"])),

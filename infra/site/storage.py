@@ -57,7 +57,7 @@ def compare(check: str, here: Mount | None, there: Mount | None, *, same_host: b
     elif _family(here) != _family(there) and not same_host:
         yield warning(check, f"{there}; here {here}", "the same mount everywhere makes fewer surprises")
     else:
-        yield ok(check, str(there))
+        yield ok(check, f"the root lies on {there}")
     if "ro" in there.options:
         yield fault(check, f"{there.point} is mounted read-only", "mount it read-write on compute nodes")
     yield from _nfs(check, there)

@@ -29,6 +29,9 @@ FACTS = {
     "user": "ada (1000), groups pipeline, umask 0002",
     "gpus": "",
     "ends": "1300",
+    "runtimes": "apptainer 1.4.5",
+    "fuse": "usable",
+    "namespaces": "15000",
     "root": "there",
     "mount": "36 35 0:40 / /data rw,relatime - nfs4 server:/export rw,vers=4.2,hard",
     "code": "0",
@@ -65,7 +68,8 @@ def test_a_node_on_which_all_is_well() -> None:
     assert lines(told()) == [
         "ok       node n1: job 7 in probe as ada (1000), groups pipeline, umask 0002; it waited for about 9 s",
         "ok       node n1: its clock agrees with this host's, within 1.5 s",
-        "ok       node n1: nfs4 server:/export at /data (hard,vers=4.2)",
+        "ok       node n1: container runtimes: apptainer 1.4.5; /dev/fuse can be used",
+        "ok       node n1: the root lies on nfs4 server:/export at /data (hard,vers=4.2)",
         "ok       node n1: as pollers are started, 0 things that the protocol needs of the root were tried out",
     ]
 
@@ -97,7 +101,7 @@ def test_what_the_protocol_is_refused_there_is_a_fault() -> None:
         {"probe": "clock", "verdict": "note", "detail": "7 s off", "todo": ""},
     ]
     found = lines(told(said=json.dumps({"root": "/data", "fit": False, "findings": findings})))
-    assert found[3:] == [
+    assert found[4:] == [
         "fault    node n1, utime: no. use another file system for the root",
         "warning  node n1, clock: 7 s off",
     ]
@@ -117,6 +121,15 @@ def test_a_gpu_that_a_job_is_not_shown_is_a_warning() -> None:
     assert any("is shown none" in line for line in lines(one))
     one.output = said(gpus="0")
     assert not any("is shown none" in line for line in lines(one))
+
+
+def test_a_node_for_few_kinds_of_containers_says_so() -> None:
+    one = told(runtimes="", namespaces="0")
+    one.output = one.output.replace("probe fuse=usable\n", "")
+    assert (
+        "ok       node n1: container runtimes: none; no /dev/fuse: no image in one file can be mounted; "
+        "no user namespaces: only what root has installed setuid works"
+    ) in lines(one)
 
 
 def test_what_never_began_says_what_it_waited_for() -> None:
