@@ -50,6 +50,7 @@ OWN_OPTIONS = {
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PLAIN = re.compile(r"[^A-Za-z0-9_.,:/@%+=-]")
+_QUOTED = re.compile(r'["\\]')
 _DIRECTIVE = re.compile(r"(?:--)?([a-z][a-z0-9-]+)(?:=(.+))?\Z", re.DOTALL)
 _GRES = re.compile(r"[A-Za-z0-9_./-]+(:[A-Za-z0-9_./-]+)*(\([A-Za-z0-9:,_-]+\))?\Z")
 
@@ -121,5 +122,10 @@ def _duration(seconds: int) -> str:
 
 
 def _plain(value: str) -> str:
-    """Return the value so that sbatch reads it as one word: a backslash before all that might mean something to it."""
-    return _PLAIN.sub(lambda found: "\\" + found[0], value)
+    """Return the value so that sbatch reads it as one word: quoted where it holds what might mean something to it.
+
+    A backslash alone will not do: a space ends the word all the same (seen with 22.05).
+    """
+    if not _PLAIN.search(value):
+        return value
+    return '"' + _QUOTED.sub(lambda found: "\\" + found[0], value) + '"'

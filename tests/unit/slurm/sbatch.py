@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-PREFIX = "#SBATCH"
+PREFIX, SPACE = "#SBATCH", " \t\v\f\r"
 
 
 def read_directives(script: str) -> list[str]:
@@ -19,14 +19,19 @@ def read_directives(script: str) -> list[str]:
 
 
 def read_words(line: str) -> list[str]:
-    """Split as sbatch does: a backslash takes the next byte as it is, within quotes too."""
+    """Split as sbatch does: a backslash takes the next byte as it is, in quotes too; but a space only there."""
     words: list[str] = []
     word: list[str] | None = None
     quote = ""
     letters = iter(line)
     for letter in letters:
         if letter == "\\":
-            word = [*(word or []), next(letters)]
+            taken = next(letters)
+            if quote or taken not in SPACE:
+                word = [*(word or []), taken]
+            elif word is not None:
+                words.append("".join(word))
+                word = None
         elif quote:
             if letter == quote:
                 quote = ""
@@ -34,7 +39,7 @@ def read_words(line: str) -> list[str]:
                 word = [*(word or []), letter]
         elif letter in "'\"":
             quote, word = letter, word or []
-        elif letter in " \t\v\f\r":
+        elif letter in SPACE:
             if word is not None:
                 words.append("".join(word))
             word = None

@@ -41,7 +41,7 @@ FULL = replace(
 
 SCRIPT = """\
 #!/bin/bash
-#SBATCH --job-name=phase4\\ poller\\ 12:30:05
+#SBATCH --job-name="phase4 poller 12:30:05"
 #SBATCH --comment=0a1b.1
 #SBATCH --output=/data/_jobs/0a1b.1/output
 #SBATCH --open-mode=append
