@@ -22,6 +22,8 @@ MEMORY_WORDS = ("exceeded memory limit", "exceeded job memory limit", "oom-kill 
 
 # A command that had written down its own end by itself had ended, whatever became of its node afterwards.
 _NODES_FAULT = frozenset({JobState.NODE_FAIL, JobState.BOOT_FAIL, JobState.REVOKED})
+# Where SLURM ended the job it says so; what the command made of that its file knows better (SLURM may say 255).
+_ENDED_BY_SLURM = frozenset({JobState.CANCELLED, JobState.DEADLINE, JobState.PREEMPTED, JobState.TIMEOUT})
 
 
 def end_of(said: JobReport | None, *, directory: str, number: int) -> JobReport | None:
@@ -50,9 +52,14 @@ def weigh(said: JobReport | None, result: Result | None, *, out_of_memory: bool 
     if result is not None and result.state is JobState.COMPLETED and said.state in _NODES_FAULT:
         return result.report
     if out_of_memory and _may_be_memory(said):
-        return replace(said, state=JobState.OUT_OF_MEMORY)
-    node = said.node or (result.node if result is not None else "")
-    return replace(_with_shell_signal(said), node=node)
+        said = replace(said, state=JobState.OUT_OF_MEMORY, reason="")
+    if said.state is JobState.CANCELLED:
+        said = replace(said, reason="")  # why it had waited
+    if result is None:
+        return _with_shell_signal(said)
+    if said.state in _ENDED_BY_SLURM:
+        said = replace(said, exit_code=result.exit_code, signal=result.signal)
+    return replace(_with_shell_signal(said), node=said.node or result.node)
 
 
 def last_result(directory: str, number: int) -> Result | None:
