@@ -1,9 +1,9 @@
 """A small SLURM: sbatch, squeue, scontrol, scancel and sacct on PATH, real scripts on this machine, state in files.
 
 `python fake_slurm.py STATE PROGRAM ARGUMENTS`; `install` makes the programs. In STATE: `jobs/<number>.json`, `slots`,
-and what a test puts there: `down` (the controller is away, with what the file says on stderr), `refuse` (what sbatch
-refuses with), `lose` (sbatch does its work, and its answer is lost), `accounting` (there is some). `calls` lists what
-was asked. It prints what 22.05 printed.
+`calls` (what was asked), and what a test puts there: `down` (the controller is away, with what the file says on
+stderr), `refuse` (what sbatch refuses with), `lose` (sbatch does its work, and its answer is lost), `accounting` (what
+there is of it), `accounting.away`. It prints what 22.05 printed.
 """
 
 from __future__ import annotations
@@ -179,6 +179,8 @@ def scancel(cluster: Cluster, arguments: Sequence[str]) -> int:
 
 
 def sacct(cluster: Cluster, arguments: Sequence[str]) -> int:
+    if (cluster.state / "accounting.away").exists():
+        return _fail("sacct: error: Problem talking to the database: Connection refused")
     if not (cluster.state / "accounting").exists():
         return _fail("Slurm accounting storage is disabled")
     options = dict(zip(arguments[3::2], arguments[4::2], strict=True))
