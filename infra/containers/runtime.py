@@ -102,18 +102,22 @@ def _covers(outer: Bind, inner: Bind) -> bool:
     return not below.startswith("..") and posixpath.normpath(f"{outer.source}/{below}") == inner.source
 
 
-# In the image, before the command: what the image sets stands in /ch/environment of a root tree, and counts for a
-# variable that the job does not set. `exec`: the command is to be the process that is sent signals.
+# In the image, before the command: what an image sets stands in /ch/environment of a root tree, and counts for what the
+# job does not pass. `exec`: the command is to be the process that is sent signals. /tmp is the one place to write to.
 _ENTER = """\
-[ -n "${PATH-}" ] || export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+_passed=" $1 "
+shift
+export PATH="${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}"
+case $_passed in *' HOME '*) ;; *) export HOME=/tmp ;; esac
 if [ -r /ch/environment ]; then
-    while IFS= read -r line; do
-        name=${line%%=*}
-        case $name in '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;; esac
-        eval "[ -n \\"\\${$name+set}\\" ]" || export "$name=${line#*=}"
+    while IFS= read -r _line; do
+        _name=${_line%%=*}
+        case $_name in '' | [0-9]* | *[!A-Za-z0-9_]*) continue ;; esac
+        case $_passed in *" $_name "*) eval "[ -z \\"\\${$_name+set}\\" ]" || continue ;; esac
+        export "$_name=${_line#*=}"
     done </ch/environment
 fi
-unset line name
+unset _passed _line _name
 exec "$@\""""
 
 # On the node, before a runtime.
@@ -130,6 +134,31 @@ _NAMED = """\
 export TMPDIR=$1
 shift
 exec "$@\""""
+
+# A process of rootless podman (4.3) blocks USR1, and ends with 0 at a TERM, which SLURM sends to all: so none stays
+# while the command runs. Its output goes where this one's goes, signals go to it, podman keeps its exit code.
+_DETACHED = """\
+place=$(mktemp -d) || exit
+pid='' early=''
+pass_on() { if [[ -n $pid ]]; then kill -s "$1" "$pid"; else early=$1; fi; }
+trap 'pass_on USR1' USR1
+trap 'pass_on TERM' TERM
+podman --cgroup-manager=cgroupfs run --detach --log-driver=passthrough \\
+    --pidfile="$place/pid" --cidfile="$place/id" "$@" &
+while kill -s 0 $! 2>/dev/null; do wait $!; code=$?; done
+id=$(cat "$place/id") && pid=$(cat "$place/pid") || exit $(( code ? code : 125 ))
+[[ -z $early ]] || kill -s "$early" "$pid"
+while kill -s 0 "$pid" 2>/dev/null; do
+    tail --pid="$pid" -s 0.2 -f /dev/null &
+    wait $!
+done
+code=''
+for _ in 1 2 3; do
+    code=$(podman wait "$id") && [[ -n $code ]] && break
+done
+podman rm --force "$id" >/dev/null
+rm -rf -- "$place"
+exit "${code:-125}\""""
 
 
 def _apptainer(container: Container) -> tuple[str, ...]:
@@ -165,11 +194,15 @@ def _charliecloud(container: Container) -> tuple[str, ...]:
 
 
 def _podman(container: Container) -> tuple[str, ...]:
-    """No image is fetched, no network set up; in the node's pid namespace, so that the command is no init."""
+    """No image is fetched, no network set up, no cgroup made: SLURM limits and ends what is in the job's own.
+
+    The node's pid namespace, so that the command is no init, which ignores signals until it has handlers for them.
+    """
     is_tree = container.image.startswith("/")
     return (
-        *("podman", "run", "--rm", "--pull=never", "--log-driver=none", "--network=none", "--pid=host"),
-        *("--cgroups=disabled", "--ulimit=host", "--security-opt=label=disable", "--read-only", "--entrypoint="),
+        *("bash", "-c", _DETACHED, "podman"),
+        *("--pull=never", "--network=none", "--pid=host", "--ulimit=host", "--security-opt=label=disable"),
+        *("--read-only", "--user=0:0", "--entrypoint="),
         *(("--device=nvidia.com/gpu=all",) if container.has_gpus else ()),
         *(f"--env={name}" for name in container.environment),
         *(f"--mount={_csv('type=bind', f'src={b.source}', f'dst={b.target}')}" for b in container.binds),
@@ -181,7 +214,7 @@ def _podman(container: Container) -> tuple[str, ...]:
 
 
 def _entered(container: Container) -> tuple[str, ...]:
-    return ("/bin/sh", "-c", _ENTER, "sh", *container.command)
+    return ("/bin/sh", "-c", _ENTER, "sh", " ".join(container.environment), *container.command)
 
 
 def _csv(*fields: str) -> str:

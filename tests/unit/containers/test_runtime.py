@@ -16,6 +16,7 @@ CONTAINER = Container(
     binds=(Bind(source="/data", target="/data"), Bind(source="/local/scratch", target="/tmp")),
     environment=("CUDA_VISIBLE_DEVICES", "PHASELINE_ROOT"),
 )
+PASSED = "CUDA_VISIBLE_DEVICES PHASELINE_ROOT"
 CONTAINED = [runtime for runtime in Runtime if runtime is not Runtime.NONE]
 
 
@@ -40,7 +41,7 @@ def test_apptainer() -> None:
         "--mount=type=bind,source=/local/scratch,destination=/tmp",
         "--pwd=/data/_jobs/r.0",
         "/images/phaseline-phase4-3f2a",
-        *("/bin/sh", "-c", "PROGRAM", "sh", "phaseline", "poll", "phase4"),
+        *("/bin/sh", "-c", "PROGRAM", "sh", PASSED, "phaseline", "poll", "phase4"),
     ]
 
 
@@ -51,19 +52,20 @@ def test_charliecloud() -> None:
         "--bind=/data:/data",
         "--cd=/data/_jobs/r.0",
         *("/images/phaseline-phase4-3f2a", "--"),
-        *("/bin/sh", "-c", "PROGRAM", "sh", "phaseline", "poll", "phase4"),
+        *("/bin/sh", "-c", "PROGRAM", "sh", PASSED, "phaseline", "poll", "phase4"),
     ]
 
 
 def test_podman() -> None:
     assert without_programs(words(Runtime.PODMAN)) == [
-        *("podman", "run", "--rm", "--pull=never", "--log-driver=none", "--network=none", "--pid=host"),
-        *("--cgroups=disabled", "--ulimit=host", "--security-opt=label=disable", "--read-only", "--entrypoint="),
+        *("bash", "-c", "PROGRAM", "podman"),
+        *("--pull=never", "--network=none", "--pid=host", "--ulimit=host", "--security-opt=label=disable"),
+        *("--read-only", "--user=0:0", "--entrypoint="),
         *("--env=CUDA_VISIBLE_DEVICES", "--env=PHASELINE_ROOT"),
         *("--mount=type=bind,src=/data,dst=/data", "--mount=type=bind,src=/local/scratch,dst=/tmp"),
         "--workdir=/data/_jobs/r.0",
         *("--rootfs", "/images/phaseline-phase4-3f2a"),
-        *("/bin/sh", "-c", "PROGRAM", "sh", "phaseline", "poll", "phase4"),
+        *("/bin/sh", "-c", "PROGRAM", "sh", PASSED, "phaseline", "poll", "phase4"),
     ]
     assert "--rootfs" not in words(Runtime.PODMAN, image="localhost/phaseline-phase4:1")
 

@@ -170,7 +170,7 @@ def test_an_image_goes_around_the_command(tmp_path: Path, monkeypatch: pytest.Mo
     assert configuration.problems == []
     spec = configuration.spec("r.0")
     assert "ch-run" in spec.command
-    assert spec.command[-4:] == ("sh", "phaseline", "poll", "phase4")
+    assert spec.command[-3:] == ("phaseline", "poll", "phase4")
     assert [word for word in spec.command if "--bind" in word] == [
         *("--bind=/jobs:/jobs", "--bind=/ref:/ref", "--bind=/shared/data:/shared/data")
     ]
