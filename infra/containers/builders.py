@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -107,13 +108,22 @@ def _copy(step: Copy, order: Order) -> None:
 def _build(builder: Builder, order: Order) -> Mapping[str, str]:
     """Have the Containerfile built, and take the tree out of the image; the image stays in the builder's own store."""
     settings = pip.configuration()
-    (order.scratch / "pip.conf").write_text(settings.text, encoding="utf-8")
+    own = "[install]\nbreak-system-packages = true\nroot-user-action = ignore\n"  # a Debian's Python in an image is nobody's
+    (order.scratch / "pip.conf").write_text(own + settings.text, encoding="utf-8")
     volumes = [f"{order.scratch / 'pip.conf'}:/etc/pip.conf:ro", *(f"{path}:{path}:ro" for path in settings.paths)]
     tag = f"localhost/phaseline-{order.stage}"
-    words = [str(builder), "build", f"--file={order.containerfile}", f"--tag={tag}", "--network=host"]
+    words = [
+        str(builder),
+        "build",
+        f"--file={order.containerfile}",
+        f"--tag={tag}",
+        "--network=host",
+        "--isolation=chroot",
+    ]
     words += [f"--volume={volume}" for volume in volumes]
     words += [] if order.base is None else [f"--from={_imported(builder, order)}", "--pull=never"]
-    carry_out([*words, str(order.context)], f"{builder} cannot build {order.containerfile}")
+    what = f"{builder} cannot build {order.containerfile} (without a registry: --from TREE)"
+    carry_out([*words, str(order.context)], what)
     _export(builder, tag, order.tree)
     inspect = ["inspect", "--type=image", "--format", "{{json .Config.Env}}"]
     if builder is Builder.BUILDAH:
@@ -148,7 +158,10 @@ def _export(builder: Builder, image: str, target: Path) -> None:
     made = carry_out(["buildah", "from", "--pull-never", image], "the image cannot be taken apart")
     try:
         script = 'tar -C "$(buildah mount "$1")" -cf - . | tar --no-same-owner -xf - -C "$2"'
-        enter = ["buildah", "unshare", "bash", "-o", "pipefail", "-c", script, "bash", made, str(target)]
-        carry_out(enter, "the image cannot be taken apart")
+        enter = () if os.geteuid() == 0 else ("buildah", "unshare")  # who is not root sees it in a namespace only
+        carry_out(
+            [*enter, "bash", "-o", "pipefail", "-c", script, "bash", made, str(target)],
+            "the image cannot be taken apart",
+        )
     finally:
         carry_out(["buildah", "rm", made], "buildah keeps a container")
