@@ -108,27 +108,18 @@ def _copy(step: Copy, order: Order) -> None:
 def _build(builder: Builder, order: Order) -> Mapping[str, str]:
     """Have the Containerfile built, and take the tree out of the image; the image stays in the builder's own store."""
     settings = pip.configuration()
-    own = "[install]\nbreak-system-packages = true\nroot-user-action = ignore\n"  # a Debian's Python in an image is nobody's
-    (order.scratch / "pip.conf").write_text(own + settings.text, encoding="utf-8")
+    (order.scratch / "pip.conf").write_text(pip.IN_AN_IMAGE + settings.text, encoding="utf-8")
     volumes = [f"{order.scratch / 'pip.conf'}:/etc/pip.conf:ro", *(f"{path}:{path}:ro" for path in settings.paths)]
     tag = f"localhost/phaseline-{order.stage}"
-    words = [
-        str(builder),
-        "build",
-        f"--file={order.containerfile}",
-        f"--tag={tag}",
-        "--network=host",
-        "--isolation=chroot",
-    ]
+    words = [str(builder), "build", "--network=host", "--isolation=chroot"]  # a machine may allow nobody a runtime
+    words += [f"--file={order.containerfile}", f"--tag={tag}"]
     words += [f"--volume={volume}" for volume in volumes]
     words += [] if order.base is None else [f"--from={_imported(builder, order)}", "--pull=never"]
     what = f"{builder} cannot build {order.containerfile} (without a registry: --from TREE)"
     carry_out([*words, str(order.context)], what)
     _export(builder, tag, order.tree)
-    inspect = ["inspect", "--type=image", "--format", "{{json .Config.Env}}"]
-    if builder is Builder.BUILDAH:
-        inspect = ["inspect", "--type=image", "--format", "{{json .OCIv1.Config.Env}}"]
-    lines: list[str] = json.loads(carry_out([str(builder), *inspect, tag], "the image cannot be read")) or []
+    said = json.loads(carry_out([str(builder), "inspect", "--type=image", tag], "the image cannot be read"))
+    lines: list[str] = said[0]["Config"]["Env"] if builder is Builder.PODMAN else said["OCIv1"]["config"]["Env"]
     return dict(line.split("=", 1) for line in lines)
 
 

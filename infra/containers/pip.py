@@ -25,6 +25,9 @@ _FORCED = {
     "PIP_ROOT_USER_ACTION": "ignore",
     "PIP_USER": "0",
 }
+IN_AN_IMAGE = (
+    "[install]\nbreak-system-packages = true\nroot-user-action = ignore\n"  # its Python is nobody's system yet
+)
 # The tree's /usr over the machine's, seen by this process alone: its Python and libraries, while pip's configuration,
 # certificates and directories of packages are where the caller has them.
 _INSIDE = 'mount --bind "$1" /usr && cd "$2" && shift 2 && exec "$@"'
