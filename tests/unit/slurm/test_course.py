@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from infra.slurm.course import Misses, exit_words, next_proposal
+from infra.slurm.course import Misses, Whereabouts, exit_words, next_proposal
 from infra.slurm.runs import Proposal, RunState
 from infra.slurm.states import JobState, Phase
 from infra.slurm.transport import JobReport
 
+LONGER = "Next: raise the job variable 'time_limit_minutes'."
+MORE_MEMORY = "Next: raise the job variable 'memory_mb'."
 UNFINISHED = [RunState.PENDING, RunState.RUNNING, RunState.CANCELLING]
 
 
@@ -125,8 +127,14 @@ def test_exit_codes_are_failures_in_words() -> None:
     ("proposal", "message"),
     [
         (ended(JobState.FAILED, signal=11), "The job ended on n1: killed by SIGSEGV."),
-        (ended(JobState.TIMEOUT, signal=15), "The job ended on n1: it ran into its time limit, killed by SIGTERM."),
-        (ended(JobState.OUT_OF_MEMORY), "The job ended on n1: it needed more memory than it had asked for."),
+        (
+            ended(JobState.TIMEOUT, signal=15),
+            f"The job ended on n1: it ran into its time limit, killed by SIGTERM. {LONGER}",
+        ),
+        (
+            ended(JobState.OUT_OF_MEMORY),
+            f"The job ended on n1: it needed more memory than it had asked for. {MORE_MEMORY}",
+        ),
         (
             ended(JobState.NODE_FAIL, reason="its launcher is gone"),
             "The job ended on n1: its node failed (NODE_FAIL: its launcher is gone).",
@@ -137,6 +145,69 @@ def test_exit_codes_are_failures_in_words() -> None:
 )
 def test_what_nobody_can_answer_for_is_a_crash_with_its_cause(proposal: Proposal, message: str) -> None:
     assert (proposal.state, proposal.message) == (RunState.CRASHED, message)
+
+
+SLURMS = Whereabouts(job="12:/d/a.1", log="/d/a.1/output")
+
+
+def message(report: JobReport | None, state: RunState = RunState.RUNNING, where: Whereabouts = SLURMS) -> str:
+    proposal = next_proposal(state, "x", report, lost=report is None, where=where)
+    assert proposal is not None
+    return proposal.message
+
+
+def test_a_death_on_a_cluster_names_the_next_command_and_the_log() -> None:
+    node_fail = JobReport(state=JobState.NODE_FAIL, node="n3", reason="NodeDown")
+    assert message(node_fail) == (
+        "The job ended on n3: its node failed (NODE_FAIL: NodeDown)."
+        " Next: scontrol show node n3. Its log is /d/a.1/output"
+    )
+    cancelled = JobReport(state=JobState.CANCELLED, node="n3", signal=15, by="alice")
+    assert message(cancelled) == (
+        "The job ended on n3: cancelled outside Prefect by alice, killed by SIGTERM."
+        " Next: sacct -X -j 12 -o JobID,User,State,Reason,End. Its log is /d/a.1/output"
+    )
+    failed = JobReport(state=JobState.FAILED, exit_code=78, node="n3", reason="NonZeroExitCode")
+    assert message(failed) == (
+        "The job ended on n3: exit code 78 (EX_CONFIG: the stage cannot be set up). Its log is /d/a.1/output"
+    )
+    killed = JobReport(state=JobState.FAILED, signal=9, node="n3", reason="JobLaunchFailure")
+    assert message(killed) == (
+        "The job ended on n3: killed by SIGKILL (FAILED: JobLaunchFailure). If it was for its memory, as where there"
+        " are no cgroups: raise the job variable 'memory_mb'. Next: scontrol show job 12. Its log is /d/a.1/output"
+    )
+
+
+def test_a_job_that_never_had_a_node_never_started() -> None:
+    assert message(JobReport(state=JobState.CANCELLED, by="root"), RunState.PENDING).startswith(
+        "The job never started: cancelled outside Prefect by root."
+    )
+    assert message(JobReport(state=JobState.BOOT_FAIL), RunState.PENDING) == (
+        "The job never started: its node did not boot. Its log is /d/a.1/output"
+    )
+
+
+def test_what_slurm_has_forgotten_is_said_so() -> None:
+    assert message(None) == (
+        "SLURM does not know what became of job 12, and it has left no result. Its log is /d/a.1/output"
+    )
+    assert message(None, where=Whereabouts(job="host:/d/a.1")).startswith("The job has disappeared")
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("JobHeldUser", "scontrol release 12"),
+        ("launch_failed_requeued_held", "Its node could not start it"),
+        ("ReqNodeNotAvail, UnavailableNodes:n[1-2]", "sinfo -R"),
+        ("PartitionTimeLimit", "'time_limit_minutes'"),
+        ("Priority", "The job waits in the queue: Priority."),
+    ],
+)
+def test_a_job_that_may_wait_for_ever_says_what_to_do(reason: str, words: str) -> None:
+    said = message(JobReport(state=JobState.PENDING, reason=reason), RunState.PENDING)
+    assert said.startswith(f"The job waits in the queue: {reason}.")
+    assert words in said
 
 
 def test_could_not_ask_is_no_answer() -> None:

@@ -1,4 +1,4 @@
-"""docs/worker.md and the worker say the same: the table of states, before and after a restart; the job variables."""
+"""docs/worker.md and the worker say the same: the table of states, before and after a restart; deaths; transports."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from infra.slurm.course import Whereabouts, next_proposal
 from infra.slurm.runs import RunState
 from infra.slurm.states import JobState, Phase
 from infra.slurm.transport import JobReport
-from infra.slurm.variables import SlurmVariables
+from infra.slurm.transports import NAMES
 from tests.unit.slurm.scene import Crew, Scene, dead, living
 
 PAGE = (Path(__file__).parents[3] / "docs" / "worker.md").read_text(encoding="utf-8")
@@ -130,9 +131,24 @@ def test_could_not_ask(tmp_path: Path, state: RunState) -> None:
     anyio.run(test)
 
 
-def test_the_job_variables_are_all_there_with_their_defaults() -> None:
-    said = {name: row[1] for row in rows("job variable") for name in re.findall(r"`(\w+)`", row[0])}
-    assert set(said) == set(SlurmVariables.model_fields)
-    numbers = {name: int(default) for name, default in said.items() if default.isdecimal()}
-    assert numbers == {name: SlurmVariables.model_fields[name].default for name in numbers}
-    assert said["transport"] == f"`{SlurmVariables.model_fields['transport'].default}`"
+def test_the_page_says_what_a_death_says() -> None:
+    """Each row by its state: what the run's message holds, whatever SLURM adds."""
+    where = Whereabouts(job="12:/d", log="/d/output")
+    said: set[JobState] = set()
+    for answer, words, advice in (row if len(row) == 3 else [*row, ""] for row in rows("SLURM says")):
+        state = JobState(answer.split("`")[1])
+        said.add(state)
+        killed = 9 if state is JobState.FAILED else None
+        report = JobReport(state=state, node="n1", signal=killed, by="alice" if "alice" in words else "")
+        proposal = next_proposal(RunState.RUNNING, "Running", report, lost=False, where=where)
+        assert proposal is not None
+        assert proposal.state is RunState.CRASHED
+        assert words.partition(" (")[0] in proposal.message
+        assert advice.strip("| ") in proposal.message
+        assert proposal.message.endswith("Its log is /d/output")
+    assert said == {state for state in JobState if state.phase is Phase.OVER} - {JobState.COMPLETED}
+
+
+def test_the_page_names_the_transports() -> None:
+    assert [row[0].strip("`") for row in rows("transport")] == ["auto", "sbatch", "slurmrestd", "local"]
+    assert {row[0].strip("`") for row in rows("transport")} == set(NAMES)

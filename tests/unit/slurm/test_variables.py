@@ -20,7 +20,7 @@ from prefect.workers.base import BaseWorker
 from infra.containers.image import Image, save
 from infra.slurm.runs import RunState
 from infra.slurm.transport import SubmissionRefusedError
-from infra.slurm.transports import choose_transport, local_slots
+from infra.slurm.transports import local_slots
 from infra.slurm.variables import SlurmConfiguration, SlurmVariables, unknown_names
 from infra.slurm.worker import SlurmWorker
 
@@ -234,16 +234,6 @@ def test_a_command_and_a_place_are_needed(monkeypatch: pytest.MonkeyPatch) -> No
         "no directory for jobs",
     ]
     assert configure({"jobs_directory": "/jobs"}).problems == []
-
-
-def test_transports_are_chosen_and_what_there_is_not_is_refused() -> None:
-    assert choose_transport("local") == "local"
-    assert choose_transport("auto", lambda name: None) == "local"
-    for wanted in ("sbatch", "slurmrestd", "Local"):
-        with pytest.raises(SubmissionRefusedError, match="there are: auto, local"):
-            choose_transport(wanted)
-    with pytest.raises(SubmissionRefusedError, match="set transport to local"):
-        choose_transport("auto", lambda name: f"/usr/bin/{name}")
 
 
 def test_slots_are_a_number(monkeypatch: pytest.MonkeyPatch) -> None:

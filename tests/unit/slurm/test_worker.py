@@ -83,7 +83,7 @@ def test_a_run_is_one_job_and_its_end_is_the_followers_business(tmp_path: Path) 
     [
         ({"command": []}, "job variable 'command' is empty"),
         ({"env": {"PREFECT_API_URL": "x"}}, "jobs get nothing of Prefect's"),
-        ({"transport": "sbatch"}, "there are: auto, local"),
+        ({"transport": "pigeon"}, "there are: auto, local"),
     ],
 )
 def test_a_run_that_can_be_no_job_is_crashed_and_says_why(
