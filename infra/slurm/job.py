@@ -78,11 +78,12 @@ elif (( limit_seconds )); then
 fi"""
 
 # `wait` returns early when a signal is caught, and says the same again when asked twice. When TERM and USR1 arrive in
-# the same moment bash drops USR1: the one that matters stays.
+# the same moment bash drops USR1: the one that matters stays. Of a command that dies while the signal is being
+# caught, bash 5.2 says -1, for ever: the first answer stays, which names the signal.
 _WAITING = """\
-command=$!
+command=$! code=255
 [[ -z $early ]] || kill -s "$early" "$command"
-while [[ -n $again ]]; do again=''; wait "$command"; code=$?; done"""
+while [[ -n $again ]]; do again=''; wait "$command"; last=$?; (( last < 0 )) || code=$last; done"""
 
 _RESULT = """\
 if [[ -n ${SLURM_JOB_ID-} ]]; then

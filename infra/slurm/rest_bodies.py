@@ -46,7 +46,22 @@ def submit_body(spec: JobSpec, script: str, version: str, environment: Mapping[s
     job["environment"] = (
         dict(environment) if version == FIRST else [f"{name}={value}" for name, value in environment.items()]
     )
+    if version == FIRST and spec.time_limit_seconds is not None:
+        first, rest = script.split("\n", 1)
+        warns_after = _minutes(spec.time_limit_seconds) * _MINUTE - spec.notice_seconds
+        script = f"{first}\n{warning_line(warns_after)}\n{rest}"
     return {"job": job, "script": _in_ascii(script)}
+
+
+def warning_line(seconds: float) -> str:
+    """Return what sends USR1 to a script after a while: v0.0.38 refuses `B:`, a signal for the script itself.
+
+    No program waits there that could outlive the job.
+    """
+    return (
+        f"( exec 3<> <(:); read -rt {seconds} -u 3; kill -s USR1 $$ ) <&- >/dev/null 2>&1 &\n"
+        'trap "kill $! 2>/dev/null" EXIT'
+    )
 
 
 def _common(spec: JobSpec) -> dict[str, object]:
@@ -77,8 +92,7 @@ def _of_first(spec: JobSpec) -> dict[str, object]:
     if gres:
         job["gres"] = ",".join(gres)
     if spec.time_limit_seconds is not None:
-        job["time_limit"] = _minutes(spec.time_limit_seconds)
-        job["signal"] = f"B:USR1@{spec.notice_seconds}"
+        job["time_limit"] = _minutes(spec.time_limit_seconds)  # its warning stands in the script
     if spec.exclude:
         job["exclude_nodes"] = _one_line(spec.exclude)
     return job

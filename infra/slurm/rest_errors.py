@@ -57,7 +57,8 @@ def judge(status: int, answer: object) -> Verdict:
     if not errors:
         return Verdict(meaning=_by_status(status), words="" if status in _OK else f"HTTP status {status}")
     words = "; ".join(dict.fromkeys(error.words for error in errors if error.words)) or f"HTTP status {status}"
-    number = next((error.number for error in errors if error.number is not None), None)
+    numbers = [error.number for error in errors if error.number is not None]
+    number = next((one for one in numbers if one not in _LOST), numbers[0] if numbers else None)
     if number in _UNKNOWN_JOB:
         return Verdict(meaning=Meaning.UNKNOWN, words=words)
     if number in _TOKEN or number in _LOST:

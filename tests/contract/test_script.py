@@ -175,6 +175,28 @@ def test_under_slurm_a_term_to_all_is_not_doubled(tmp_path: Path) -> None:
     )
 
 
+def test_a_command_that_dies_while_term_is_caught_has_died_of_it(tmp_path: Path) -> None:
+    """SLURM tells the command and the script in one moment: in a fifth of these bash loses how the command ended."""
+    script = write_script(tmp_path, spec(tmp_path, "sleep", "60"))
+    for restart in range(20):
+        environment = {"PATH": os.environ["PATH"], "SLURM_JOB_ID": "12", "SLURM_RESTART_COUNT": str(restart)}
+        with subprocess.Popen(["/bin/bash", script], env=environment) as bash:
+            children = Path(f"/proc/{bash.pid}/task/{bash.pid}/children")
+            wait_until(lambda found=children: b"sleep" in command_of(found), LIMIT_SECONDS, "the command")
+            for pid in (int(children.read_text()), bash.pid):
+                os.kill(pid, signal.SIGTERM)
+            assert bash.wait(LIMIT_SECONDS) == 128 + signal.SIGTERM
+        result = read_result(str(tmp_path), f"result.12.{restart}")
+        assert result is not None
+        assert (result.state, result.exit_code, result.signal) == (JobState.CANCELLED, None, signal.SIGTERM)
+
+
+def command_of(children: Path) -> bytes:
+    """Return the command line of the one child."""
+    pid = children.read_text().strip()
+    return Path(f"/proc/{pid}/cmdline").read_bytes() if pid else b""
+
+
 @pytest.mark.parametrize(
     ("command", "code"),
     [

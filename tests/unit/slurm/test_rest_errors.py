@@ -79,6 +79,7 @@ def test_slurms_own_words_are_passed_on(version: str) -> None:
         (500, {"errors": [{"error_number": 2066, "error": "Invalid qos specification"}]}, REFUSED),
         (200, {"status": [{"error": {"code": 2002, "message": "Access/permission denied"}}]}, REFUSED),
         (200, {"status": [{"error": {"code": 0, "message": ""}}], "errors": []}, FINE),
+        (400, {"errors": [{"error": "Invalid SIGNAL", "error_code": -1}, {"error_code": 9001}]}, REFUSED),
         (502, "Bad Gateway", Meaning.TRANSIENT),
         (429, "slow down", Meaning.TRANSIENT),
         (403, "", TOKEN),

@@ -88,9 +88,9 @@ carry_out() {  # a function, so that bash tells of its death without quoting wha
     exec -- phaseline poll phase4
 }
 carry_out </dev/null &
-command=$!
+command=$! code=255
 [[ -z $early ]] || kill -s "$early" "$command"
-while [[ -n $again ]]; do again=''; wait "$command"; code=$?; done
+while [[ -n $again ]]; do again=''; wait "$command"; last=$?; (( last < 0 )) || code=$last; done
 if [[ -n ${SLURM_JOB_ID-} ]]; then
     printf -v ended '%(%s)T' -1
     state=COMPLETED exit_code=$code signal=null reason=''
