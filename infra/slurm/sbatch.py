@@ -32,6 +32,9 @@ from infra.slurm.states import JobState, Phase, UnknownStateError
 from infra.slurm.tools import Answer, Tools
 from infra.slurm.transport import JobReport, TransportUnavailableError
 
+# A queue that comes within this time is asked for at each look; else a tenth of the time goes to it.
+QUICK_SECONDS = 0.5
+PATIENCE = 9.0
 CANCELLED_AT_ONCE = 100  # numbers on one command line
 ACCOUNTING_LAG_SECONDS = 8.0  # how long accounting may take to say who cancelled a job
 ACCOUNTING_AGAIN_SECONDS = 10.0  # between two questions about a job that accounting does not know yet
@@ -68,6 +71,8 @@ class SbatchTransport:
     _seen: dict[JobId, _Seen] = field(default_factory=dict[JobId, _Seen])
     _cancelled: set[int] = field(default_factory=set[int])
     _has_accounting: bool = True
+    _listed: Mapping[int, Listed] = field(default_factory=dict[int, Listed])
+    _listed_until: float = float("-inf")
 
     @property
     def name(self) -> str:
@@ -83,7 +88,7 @@ class SbatchTransport:
         self._seen = {name: seen for name, seen in self._seen.items() if name in known.values()}
         reports: dict[str, JobReport | None] = dict.fromkeys(jobs)
         if known:
-            queue = self._queue()
+            queue = self._listing()
             for job, name in known.items():
                 reports[job] = self._report(name, queue)
         return reports
@@ -115,6 +120,15 @@ class SbatchTransport:
         if not number.isdecimal():
             raise TransportUnavailableError(f"sbatch: the answer is no job number: {said[:200]!r}")
         return int(number)
+
+    def _listing(self) -> Mapping[int, Listed]:
+        """Return the queue, as it was a moment ago where it takes long to come: each job of it costs the controller."""
+        began = self.monotonic()
+        if began >= self._listed_until:
+            self._listed = self._queue()
+            took = self.monotonic() - began
+            self._listed_until = began + took * (1 + PATIENCE) if took > QUICK_SECONDS else began
+        return self._listed
 
     def _queue(self) -> Mapping[int, Listed]:
         """Return all jobs of this user, those too that are over and not yet forgotten: the controller filters it."""

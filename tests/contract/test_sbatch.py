@@ -60,6 +60,26 @@ def test_one_question_for_all_jobs_and_one_more_for_each_end(cluster: SbatchClus
     assert cluster.calls("sacct") == []
 
 
+def test_a_queue_that_takes_long_to_come_is_asked_for_less_often(cluster: SbatchCluster) -> None:
+    """But a job that was handed in meanwhile is looked at all the same."""
+    clock = iter(range(0, 10_000, 2))  # the queue takes 2 s
+    slow = cluster.worker()
+    slow.monotonic = lambda: float(next(clock))
+    jobs = [slow.submit(cluster.held("a.1"))]
+    slow.look(jobs)
+    asked = len(cluster.calls("squeue"))
+    jobs.append(slow.submit(cluster.held("a.2")))
+    reports = [slow.look(jobs) for _ in range(2)]
+    assert len(cluster.calls("squeue")) == asked
+    assert [report is not None and report.state for report in reports[1].values()] == [
+        JobState.RUNNING,
+        JobState.PENDING,
+    ]
+    for _ in range(20):
+        slow.look(jobs)
+    assert asked < len(cluster.calls("squeue")) < asked + 8
+
+
 def test_nothing_is_asked_for_what_is_not_slurms(cluster: SbatchCluster) -> None:
     assert cluster.transport.look(["4711", "host:/x", ""]) == {"4711": None, "host:/x": None, "": None}
     cluster.transport.cancel(["4711", ""])
