@@ -245,7 +245,7 @@ class Yard:
         sightings: Sightings | None = None,
         *,
         who: Identity | None = None,
-        job_ended: Callable[[str], bool | None] | None = None,
+        job_ended: Callable[[str], bool | str | None] | None = None,
     ) -> Sweeper:
         """Return a sweeper on another host."""
         seen = Sightings() if sightings is None else sightings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
-from infra.slurm.inquiry import ended_jobs
+from infra.slurm.inquiry import ends_of_jobs
 from infra.slurm.tools import Tools
 from infra.slurm.transports import AUTO, SBATCH, choose_transport
 
@@ -14,9 +14,9 @@ ANSWER_SECONDS = (
 )
 
 
-def connect(root: str) -> Callable[[Collection[str]], Mapping[str, bool]] | None:
+def connect(root: str) -> Callable[[Collection[str]], Mapping[str, bool | str]] | None:
     """Return what answers, None on a host without SLURM: entry point `phaseline.jobs_ended`."""
     del root
     if choose_transport(AUTO) != SBATCH:
         return None
-    return partial(ended_jobs, tools=Tools(call_seconds=ANSWER_SECONDS))
+    return partial(ends_of_jobs, tools=Tools(call_seconds=ANSWER_SECONDS))

@@ -11,6 +11,9 @@ from infra.slurm.tools import Tools
 
 # SLURM has lost sight of the node; its processes may live there.
 _OUT_OF_SIGHT = frozenset({JobState.NODE_FAIL, JobState.BOOT_FAIL, JobState.REVOKED})
+REQUEUED = "requeued"
+# Not CANCELLED: without cgroups that is also what a job looks like that used too much memory.
+_TAKEN_AWAY = frozenset({JobState.PREEMPTED})
 
 
 def ended_jobs(claims: Collection[str], tools: Tools | None = None) -> Mapping[str, bool]:
@@ -21,15 +24,16 @@ def ended_jobs(claims: Collection[str], tools: Tools | None = None) -> Mapping[s
     are those of one cluster: a data root that two clusters share must not be asked about here.
     Raises TransportUnavailableError: SLURM could not be asked, or there is none on this host.
     """
-    starts = {claim: start for claim in claims if (start := _start_of(claim)) is not None}
-    if not starts:
-        return {}
-    numbers = sorted({number for number, _ in starts.values()})
-    asked = ",".join(map(str, numbers))
-    answer = (tools or Tools()).ask("squeue", "-h", "-t", "all", "-j", asked, "-O", QUEUE_FORMAT)
-    if answer.verdict is not None and answer.verdict.kind is Kind.UNKNOWN_JOB:
-        return {}
-    return judge_claims(starts, read_queue(answer.text).values())
+    starts = _starts(claims)
+    return judge_claims(starts, _ask(starts, tools))
+
+
+def ends_of_jobs(claims: Collection[str], tools: Tools | None = None) -> Mapping[str, bool | str]:
+    """Tell as `ended_jobs` does, but instead of True of a job that the cluster took from its node, how it is called."""
+    starts = _starts(claims)
+    listed = _ask(starts, tools)
+    taken = taken_away(starts, listed)
+    return {claim: taken.get(claim, ended) for claim, ended in judge_claims(starts, listed).items()}
 
 
 def judge_claims(starts: Mapping[str, tuple[int, int]], listed: Iterable[Listed]) -> Mapping[str, bool]:
@@ -40,6 +44,33 @@ def judge_claims(starts: Mapping[str, tuple[int, int]], listed: Iterable[Listed]
         for claim, (number, restart) in starts.items()
         if number in known and (ended := _has_ended(known[number], restart)) is not None
     }
+
+
+def taken_away(starts: Mapping[str, tuple[int, int]], listed: Iterable[Listed]) -> Mapping[str, str]:
+    """Return the claims whose job the cluster ended for reasons of its own, in a word: pure."""
+    known = {one.number: one for one in listed}
+    found: dict[str, str] = {}
+    for claim, (number, restart) in starts.items():
+        one = known.get(number)
+        if one is not None and restart < one.restarts:
+            found[claim] = REQUEUED
+        elif one is not None and restart == one.restarts and one.state in _TAKEN_AWAY:
+            found[claim] = one.state.lower()
+    return found
+
+
+def _starts(claims: Collection[str]) -> dict[str, tuple[int, int]]:
+    return {claim: start for claim in claims if (start := _start_of(claim)) is not None}
+
+
+def _ask(starts: Mapping[str, tuple[int, int]], tools: Tools | None) -> Collection[Listed]:
+    if not starts:
+        return ()
+    asked = ",".join(map(str, sorted({number for number, _ in starts.values()})))
+    answer = (tools or Tools()).ask("squeue", "-h", "-t", "all", "-j", asked, "-O", QUEUE_FORMAT)
+    if answer.verdict is not None and answer.verdict.kind is Kind.UNKNOWN_JOB:
+        return ()
+    return read_queue(answer.text).values()
 
 
 def _has_ended(one: Listed, restart: int) -> bool | None:

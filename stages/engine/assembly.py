@@ -98,7 +98,7 @@ def sweeper(
     spec: StageSpec,
     edition: Edition,
     sightings: Sightings,
-    job_ended: Callable[[str], bool | None] | None = None,
+    job_ended: Callable[[str], bool | str | None] | None = None,
 ) -> Sweeper:
     """Return a sweeper of a stage, with what was seen before."""
     lease = Lease(heartbeat_seconds=spec.lease.heartbeat_seconds, expires_seconds=spec.lease.expires_seconds)

@@ -11,18 +11,19 @@ from stages.engine.records import Taken, parse_taken
 from stages.engine.store import Store
 
 NO_JOB = "-"
-Ask = Callable[[Collection[str]], Mapping[str, bool]]
+Ask = Callable[[Collection[str]], Mapping[str, bool | str]]
 
 
 class Bulletin:
     """What the batch system said of jobs, asked once for all of them; `ask` None where there is none.
 
-    Calling it answers for one job (`123.0`): True, it certainly ended; False, it has not; None, nobody could say.
+    Calling it answers for one job (`123.0`): True, it certainly ended, or a word if it was the cluster that ended it
+    (`preempted`); False, it has not; None, nobody could say.
     """
 
     def __init__(self, ask: Ask | None = None) -> None:
         self._ask = ask
-        self._said: Mapping[str, bool] = {}
+        self._said: Mapping[str, bool | str] = {}
 
     def learn(self, jobs: Collection[str]) -> str:
         """Ask about these jobs, and forget what was said before; returns why it could not be asked, else nothing."""
@@ -36,7 +37,7 @@ class Bulletin:
             return f"the batch system could not be asked about {how_many}, so leases alone decide: {error}"
         return ""
 
-    def __call__(self, job: str) -> bool | None:
+    def __call__(self, job: str) -> bool | str | None:
         return self._said.get(job)
 
 

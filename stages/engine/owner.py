@@ -28,8 +28,8 @@ class Owners:
     """Judges the owners of a stage's attempts, from this host.
 
     `job` is the one that this process runs in: its earlier starts have ended, or it would not have been requeued.
-    `job_ended` is told a job (`123.0`) and answers whether the batch system says that it has ended, or
-    None if it could not be asked. Like a process found dead these only shorten the wait.
+    `job_ended` is told a job (`123.0`) and answers whether the batch system says that it has ended, in a word if the
+    cluster took it away, or None if it could not be asked. Like a process found dead these only shorten the wait.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Owners:
         lease: Lease,
         here: Process | None,
         job: str = "-",
-        job_ended: Callable[[str], bool | None] | None = None,
+        job_ended: Callable[[str], bool | str | None] | None = None,
     ) -> None:
         self._fs, self._lease, self._here = fs, lease, here
         self._job, self._job_ended = job, job_ended
@@ -56,9 +56,12 @@ class Owners:
             return Silence(cause=Cause.CLUSTER, why=f"lost: the storage failed on {whose}")
         if is_earlier_start(owner.job, self._job):
             return Silence(cause=Cause.CLUSTER, why=f"lost: its job {owner.job} on {owner.host} was requeued")
+        ended = self._job_ended(owner.job) if owner.job != "-" and self._job_ended is not None else None
+        if isinstance(ended, str):
+            return Silence(cause=Cause.CLUSTER, why=f"lost: its job {owner.job} on {owner.host} was {ended}")
         if self._process_is_gone(private, found):
             return Silence(cause=Cause.LOST, why=f"lost: its poller ({whose}) is gone")
-        if owner.job != "-" and self._job_ended is not None and self._job_ended(owner.job):
+        if ended:
             return Silence(cause=Cause.LOST, why=f"lost: its job {owner.job} on {owner.host} has ended")
         if freshness is Freshness.STALE:
             silent = f"{self._lease.expires_seconds:.0f} s"

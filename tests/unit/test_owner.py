@@ -35,7 +35,7 @@ def silence(
     *nows: float,
     owner: Taken = OWNER,
     job: str = "-",
-    job_ended: Callable[[str], bool | None] | None = None,
+    job_ended: Callable[[str], bool | str | None] | None = None,
 ) -> Silence | Freshness:
     owners = Owners(fs=Posix(), lease=LEASE, here=HERE, job=job, job_ended=job_ended)
     seen, found = Sightings(), Freshness.FRESH
@@ -103,6 +103,14 @@ def test_only_a_job_that_has_ended_is_a_hint(private: Path, answer: bool | None)
     ended = Silence(cause=Cause.LOST, why="lost: its job 123.0 on node1 has ended")
     assert found == (ended if answer else Freshness.FRESH)
     assert isinstance(silence(private, 0.0, 181.0, 226.0, job_ended=job_ended), Silence)
+
+
+@pytest.mark.parametrize("word", ["preempted", "requeued"])
+def test_what_the_cluster_took_away_counts_nowhere(private: Path, word: str) -> None:
+    """Also if the process is known to be gone: why it is gone says more."""
+    write_attempt(private, started_ticks=HERE.started_ticks - 1)
+    found = silence(private, job_ended=lambda job: word)
+    assert found == Silence(cause=Cause.CLUSTER, why=f"lost: its job 123.0 on node1 was {word}")
 
 
 def test_without_a_job_nobody_is_asked(private: Path) -> None:

@@ -1,8 +1,9 @@
 """The batch system, as an installed package knows how to ask it about jobs: entry points `phaseline.jobs_ended`.
 
 An entry point names a callable that is given the root's path. It returns None where no batch system is set up, else
-what answers for jobs (`123.0`, number and restart count), all of them at once: True for one that certainly ended,
-False for one that has not; it leaves out what it cannot tell, and raises anything where it could not ask.
+what answers for jobs (`123.0`, number and restart count), all of them at once: True for one that certainly ended (or a
+word, where the cluster took it away: `preempted`, `requeued`), False for one that has not; it leaves out what it cannot
+tell, and raises anything where it could not ask.
 """
 
 from __future__ import annotations
