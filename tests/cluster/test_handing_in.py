@@ -13,6 +13,8 @@ from infra.cluster.cluster import Cluster
 from infra.slurm.job import render_script
 from infra.slurm.runs import RunState
 from tests.cluster.conftest import MakeSite
+from tests.cluster.site import SECONDS
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -76,12 +78,11 @@ def test_a_second_job_of_one_tag_starts_nothing(make_site: MakeSite, cluster: Cl
     site = make_site(cluster, "carry_through_gate")
     site.ground.add(2)
     run = site.ask("poll")
-    site.ground.gates.wait("ds0.1")
-    script = render_script(site.specs[run](site.directory(run).name))
+    wait_until(lambda: bool(site.ground.gates.reached()), SECONDS, "a dataset is at its gate")
     path = site.ground.top / "again"
-    path.write_text(script)
-    cluster.ask("sbatch", "--wait", str(path), seconds=60)
-    assert site.ground.gates.reached() == {"ds0.1"}
+    path.write_text(render_script(site.specs[run](site.directory(run).name)))
+    cluster.ask("sbatch", "--wait", str(path), seconds=SECONDS)
+    assert len(site.ground.gates.reached()) == 1
     site.ground.gates.open("ds0.1", "ds1.1")
     site.wait(run, RunState.COMPLETED)
     site.finish()

@@ -29,7 +29,7 @@ def test_the_time_limit(make_site: MakeSite, cluster: Cluster) -> None:
     idle.ask("idle", time_limit_seconds=MINUTE, warning_seconds=30)
     idle.ground.gates.open("ds0.1")
     held.ask("held", time_limit_seconds=MINUTE, warning_seconds=30)
-    deaf.ask("deaf", "bash", "-c", "trap '' TERM; while :; do sleep 1; done", time_limit_seconds=MINUTE)
+    deaf.ask("deaf", "bash", "-c", "trap '' TERM USR1; while :; do sleep 1; done", time_limit_seconds=MINUTE)
 
     idle.wait("idle", RunState.COMPLETED, LATE)
     assert "poller ended: drained" in " ".join(idle.lines("idle"))

@@ -101,7 +101,9 @@ def test_what_is_not_installed_is_named_with_the_line_to_type() -> None:
     assert programs.refusal(programs.missing(lambda name: None if name == "munged" else name)) == (
         "not installed: munged; type: sudo apt-get install --no-install-recommends munge"
     )
-    assert programs.refusal(programs.missing(lambda name: None)).endswith("recommends munge slurm-wlm slurm-wlm-jwt-plugin slurmrestd")
+    assert programs.refusal(programs.missing(lambda name: None)).endswith(
+        "recommends munge slurm-wlm slurm-wlm-jwt-plugin slurmrestd"
+    )
 
 
 def test_daemons_are_told_of_no_other_cluster() -> None:
