@@ -71,6 +71,7 @@ def _common(spec: JobSpec) -> dict[str, object]:
         "comment": spec.tag,
         "standard_output": f"{spec.directory.replace('%', '%%')}/output",
         "current_working_directory": spec.working_directory,
+        "nodes": "1",
         "tasks": 1,
         "cpus_per_task": spec.cpus,
     }
@@ -85,7 +86,7 @@ def _common(spec: JobSpec) -> dict[str, object]:
 
 def _of_first(spec: JobSpec) -> dict[str, object]:
     """Return the rest for v0.0.38, which takes `requeue` for true whatever it is."""
-    job: dict[str, object] = {"open_mode": "append", "nodes": [1, 1], "requeue" if spec.requeue else "no_requeue": True}
+    job: dict[str, object] = {"open_mode": "append", "requeue" if spec.requeue else "no_requeue": True}
     if spec.memory_mb is not None:
         job["memory_per_node"] = spec.memory_mb
     gres = _gres(spec)
@@ -99,7 +100,7 @@ def _of_first(spec: JobSpec) -> dict[str, object]:
 
 
 def _of_later(spec: JobSpec, version: str) -> dict[str, object]:
-    job: dict[str, object] = {"open_mode": ["APPEND"], "nodes": "1", "requeue": spec.requeue}
+    job: dict[str, object] = {"open_mode": ["APPEND"], "requeue": spec.requeue}
     if spec.memory_mb is not None:
         job["memory_per_node"] = _number(spec.memory_mb)
     gres = _gres(spec)

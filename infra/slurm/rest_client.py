@@ -24,6 +24,7 @@ VERSIONS = ("v0.0.45", "v0.0.44", "v0.0.43", "v0.0.42", "v0.0.41", "v0.0.40", "v
 TRY_SECONDS = 20.0  # slurmctld's own MessageTimeout is 10 s by default
 CONNECT_SECONDS = 5.0
 TRIES_MAX = 3
+TRY_AGAIN_WITHIN_SECONDS = 8.0  # slurmrestd has been patient itself where it took longer
 PAUSE_SECONDS = 0.3  # before the second try; each further one is three times as long, up to a half more or less
 QUIET_SECONDS_MAX = 30.0
 
@@ -150,19 +151,20 @@ class RestClient:
 
     def _try(self, method: str, path: str, content: bytes | None, *, is_safe: bool) -> tuple[Verdict, object]:
         """Ask up to TRIES_MAX times, with growing pauses."""
+        begun = self._monotonic()
         for number in range(1, TRIES_MAX + 1):
             try:
                 verdict, answer = self._once(method, path, content)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # it was not handed over
-                if number == TRIES_MAX:
-                    raise TransportUnavailableError(self._unreachable(error)) from None
-            except (httpx.HTTPError, OSError) as error:
-                if not is_safe or number == TRIES_MAX:
-                    raise TransportUnavailableError(self._unreachable(error)) from None
-            else:
-                is_passing = verdict.meaning in {Meaning.TRANSIENT, Meaning.LOST} and not self._is_expired()
-                if not is_passing or not is_safe or number == TRIES_MAX:
-                    return verdict, answer
+                problem, was_sent = None, True
+            except httpx.HTTPError as error:
+                verdict, answer, problem = Verdict(meaning=Meaning.TRANSIENT), None, self._unreachable(error)
+                was_sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            is_passing = verdict.meaning in {Meaning.TRANSIENT, Meaning.LOST} and not self._is_expired()
+            is_late = number == TRIES_MAX or self._monotonic() - begun > TRY_AGAIN_WITHIN_SECONDS
+            if not is_passing or is_late or (was_sent and not is_safe):
+                if problem is not None:
+                    raise TransportUnavailableError(problem)
+                return verdict, answer
             self._pause(PAUSE_SECONDS * 3 ** (number - 1) * (0.5 + self._chance()))
         raise AssertionError("the last try returns or raises")
 

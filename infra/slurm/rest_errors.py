@@ -110,9 +110,11 @@ def _by_words(words: str, number: int | None, status: int) -> Verdict:
             meaning = Meaning.UNKNOWN
         case Kind.NO_ACCOUNTING | Kind.STRANGE if number is None:
             meaning = _by_status(status)
+        case Kind.NO_ACCOUNTING | Kind.STRANGE if number in _OF_PARSING:
+            advice = "look at the job variables 'gres' and 'directives'"  # of a gres that it lacks it says no more
+            return Verdict(meaning=Meaning.REFUSED, words=f"{found.text}: {advice}")
         case Kind.NO_ACCOUNTING | Kind.STRANGE:
-            is_refused = number in _OF_SLURMCTLD or number in _OF_PARSING
-            meaning = Meaning.REFUSED if is_refused else Meaning.TRANSIENT
+            meaning = Meaning.REFUSED if number in _OF_SLURMCTLD else Meaning.TRANSIENT
         case _:
             assert_never(found.kind)
     return Verdict(meaning=meaning, words=found.text)

@@ -94,7 +94,7 @@ SAYS: Mapping[str, Callable[[Job, str], bool]] = {
     "output": lambda job, value: job["standard_output"] == value,
     "open-mode": lambda job, value: job["open_mode"] in (value, [value.upper()]),
     "chdir": lambda job, value: job["current_working_directory"] == value,
-    "nodes": lambda job, value: job["nodes"] in (value, [int(value), int(value)]),
+    "nodes": lambda job, value: job["nodes"] == value,
     "ntasks": lambda job, value: job["tasks"] == int(value),
     "cpus-per-task": lambda job, value: job["cpus_per_task"] == int(value),
     "requeue": lambda job, value: job["requeue"] is True and "no_requeue" not in job,
