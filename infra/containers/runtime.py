@@ -201,7 +201,7 @@ def _podman(container: Container) -> tuple[str, ...]:
     is_tree = container.image.startswith("/")
     return (
         *("bash", "-c", _DETACHED, "podman"),
-        *("--pull=never", "--network=none", "--pid=host", "--ulimit=host", "--security-opt=label=disable"),
+        *("--pull=never", "--network=none", "--pid=host", "--security-opt=label=disable"),
         *("--read-only", "--user=0:0", "--entrypoint="),
         *(("--device=nvidia.com/gpu=all",) if container.has_gpus else ()),
         *(f"--env={name}" for name in container.environment),

@@ -59,7 +59,7 @@ def test_charliecloud() -> None:
 def test_podman() -> None:
     assert without_programs(words(Runtime.PODMAN)) == [
         *("bash", "-c", "PROGRAM", "podman"),
-        *("--pull=never", "--network=none", "--pid=host", "--ulimit=host", "--security-opt=label=disable"),
+        *("--pull=never", "--network=none", "--pid=host", "--security-opt=label=disable"),
         *("--read-only", "--user=0:0", "--entrypoint="),
         *("--env=CUDA_VISIBLE_DEVICES", "--env=PHASELINE_ROOT"),
         *("--mount=type=bind,src=/data,dst=/data", "--mount=type=bind,src=/local/scratch,dst=/tmp"),
