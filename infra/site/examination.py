@@ -20,8 +20,8 @@ from infra.site.probing import Probing
 from infra.site.wishes import Wish, WishError, read_wishes
 from infra.slurm.job import render_script
 from infra.slurm.spec import JobSpec, JobSpecError
-from infra.slurm.transport import SubmissionRefusedError, Transport, TransportUnavailableError
-from infra.slurm.transports import AUTO, LOCAL, REST_URL, SLURMRESTD, choose_transport, open_transport
+from infra.slurm.transport import SubmissionRefusedError, TransportUnavailableError
+from infra.slurm.transports import AUTO, LOCAL, REST_URL, SBATCH, SLURMRESTD, choose_transport, open_transport
 from infra.slurm.variables import RUNTIME
 
 WAIT_SECONDS = 120.0
@@ -42,49 +42,51 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Deployments that ask for the same: `wish` is one of them, `spec` a job of it."""
+    """Deployments that ask for the same: `wish` is one of them, `spec` a job of it, `transport` what would carry it."""
 
     check: str
     wish: Wish
     spec: JobSpec
+    transport: str
+
+    @property
+    def kind(self) -> str:
+        return f"{self.transport} {self.spec!r}"
 
 
 def examine(site: Site) -> Iterator[Finding]:
     """Yield what is found, as soon as it is. Raises nothing for what is wrong with the site."""
     try:
-        name = choose_transport(AUTO)
-        if name == LOCAL and os.environ.get(REST_URL):
-            name = SLURMRESTD
-        transport = open_transport(name, os.path.join(site.root, "_jobs"))
-    except (SubmissionRefusedError, TransportUnavailableError, SystemExit) as error:
-        yield fault("transport", str(error))
-        return
-    yield _transport(name)
-    there: dict[str, Partition] = {}
-    if name != LOCAL and shutil.which("scontrol") is not None:
-        yield from _cluster(there)
-    try:
         wishes = read_wishes(site.clone)
     except WishError as error:
         yield fault("deployments", str(error), "examine from the clone that is deployed")
         return
-    yield _containers()
     made = [_asked(wish) for wish in wishes]
-    yield from (one for one in made if isinstance(one, Finding))
     asked = _together([one for one in made if isinstance(one, Asked)])
+    names = sorted({one.transport for one in asked})
+    yield from map(_transport, names)
+    there: dict[str, Partition] = {}
+    if SBATCH in names or choose_transport(AUTO) == SBATCH:
+        yield from _cluster(there)
+    elif SLURMRESTD in names:
+        yield ok("partitions", "not looked at: SLURM's commands are not set up here; SLURM will say what it refuses")
+    yield _containers()
+    yield from (one for one in made if isinstance(one, Finding))
     for one in asked:
-        yield from _fits(one, there)
-    yield from _probe(site, transport, _probes(asked, there))
+        if one.transport != LOCAL:
+            yield from _fits(one, there)
+    for name in names:
+        yield from _probe(site, name, _probes([one for one in asked if one.transport == name], there))
 
 
 def _transport(name: str) -> Finding:
-    if name == LOCAL:
-        return warning(
-            "transport",
-            "local: no SLURM is set up here, pollers are processes of this host",
-            f"if there is a cluster, put SLURM's commands on PATH, or set {REST_URL}",
-        )
-    return ok("transport", name)
+    if name != LOCAL:
+        return ok("transport", name)
+    if os.environ.get(REST_URL):
+        todo = f"{REST_URL} is set: say transport: slurmrestd in prefect.yaml, or in the pools' templates"
+    else:
+        todo = "if there is a cluster, put SLURM's commands on PATH, with their configuration (SLURM_CONF)"
+    return warning("transport", "local: no SLURM is used, pollers are processes of this host", todo)
 
 
 def _cluster(there: dict[str, Partition]) -> Iterator[Finding]:
@@ -114,8 +116,9 @@ def _containers() -> Finding:
 
 def _asked(wish: Wish) -> Asked | Finding:
     try:
-        return Asked(check=wish.name, wish=wish, spec=wish.job("doctor"))
-    except WishError as error:
+        name = choose_transport(wish.transport)
+        return Asked(check=wish.name, wish=wish, spec=wish.job("doctor"), transport=name)
+    except (WishError, SubmissionRefusedError) as error:
         return fault(wish.name, str(error), MEND)
 
 
@@ -123,8 +126,8 @@ def _together(asked: Sequence[Asked]) -> list[Asked]:
     """Those that ask for the same are examined once."""
     found: dict[str, Asked] = {}
     for one in asked:
-        before = found.get(repr(one.spec))
-        found[repr(one.spec)] = one if before is None else replace(before, check=f"{before.check} {one.check}")
+        before = found.get(one.kind)
+        found[one.kind] = one if before is None else replace(before, check=f"{before.check} {one.check}")
     return list(found.values())
 
 
@@ -170,12 +173,12 @@ def _small(spec: JobSpec) -> JobSpec:
     )
 
 
-def _probe(site: Site, transport: Transport, specs: Sequence[JobSpec]) -> Iterator[Finding]:
-    probing = Probing(transport=transport, wait_seconds=site.wait_seconds, waiting=site.waiting)
+def _probe(site: Site, name: str, specs: Sequence[JobSpec]) -> Iterator[Finding]:
     sent = [replace(spec, command=probe.command(site.root, spec.command)) for spec in specs]
     try:
-        probes = probing.send(sent)
-    except (TransportUnavailableError, OSError) as error:
+        transport = open_transport(name, os.path.join(site.root, "_jobs"))
+        probes = Probing(transport=transport, wait_seconds=site.wait_seconds, waiting=site.waiting).send(sent)
+    except (TransportUnavailableError, SubmissionRefusedError, OSError, SystemExit) as error:
         yield fault("probe", f"no probe could be sent: {error}", "mend that, then examine again")
         return
     here = node.Here(

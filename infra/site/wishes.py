@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from infra.slurm.spec import JobSpec
 from infra.slurm.transport import SubmissionRefusedError
+from infra.slurm.transports import AUTO
 from infra.slurm.variables import SlurmConfiguration
 from infra.stack import pools
 from infra.stack.errors import StackError
@@ -35,6 +36,11 @@ class Wish:
     name: str
     own: Mapping[str, object]
     values: Mapping[str, object]
+
+    @property
+    def transport(self) -> str:
+        """What is to carry its jobs, as the deployment says."""
+        return str(self.values.get("transport") or AUTO)
 
     def job(self, tag: str) -> JobSpec:
         """Return the job that a worker of this environment would hand in; it examines instead of polling.

@@ -167,7 +167,7 @@ def test_without_slurm_the_probe_runs_here(ground: Ground) -> None:
     ground.deploy("first")
     found = ground.examine()
     (said,) = lines(found)
-    assert said.startswith("warning  transport: local: no SLURM is set up here")
+    assert said.startswith("warning  transport: local: no SLURM is used")
     assert found[-1].line.endswith("things that the protocol needs of the root were tried out")
     assert ground.left() == []
 
@@ -175,7 +175,7 @@ def test_without_slurm_the_probe_runs_here(ground: Ground) -> None:
 def test_deployments_that_cannot_be_read_are_a_fault(ground: Ground) -> None:
     with pytest.raises(WishError):
         read_wishes(ground.clone)
-    (_, fault) = lines(ground.examine())
+    (fault,) = lines(ground.examine())
     assert fault.startswith("fault    deployments: ")
     (ground.clone / "prefect.yaml").write_text("deployments: 7")
     with pytest.raises(WishError):
