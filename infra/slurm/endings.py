@@ -7,6 +7,7 @@ only how the command ended: where SLURM remembers that it ended the job itself, 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 
 from infra.slurm.result import Result, UnreadableResultError, read_result
@@ -17,8 +18,12 @@ SHELL_SIGNAL = 128  # a shell says 128 + n of what signal n has killed
 SIGNAL_MAX = 64
 KILL = 9
 OUTPUT_BYTES = 4096  # of the output's end, where slurmstepd says why it ended a job
-# What slurmstepd writes when it ends a job for its memory; without cgroups its state is FAILED then, as of any KILL.
-MEMORY_WORDS = ("exceeded memory limit", "exceeded job memory limit", "oom-kill event", "oom_kill event")
+# What slurmstepd writes when it ends a job for its memory (26.05 without its name); without cgroups the state is FAILED
+# then, as of any KILL.
+_MEMORY = re.compile(
+    r"(slurmstepd[^:]*: |\[[0-9T:.-]+\] )error: .*(exceeded memory limit|exceeded job memory limit|oom.kill event)",
+    re.IGNORECASE,
+)
 
 # A command that had written down its own end by itself had ended, whatever became of its node afterwards.
 _NODES_FAULT = frozenset({JobState.NODE_FAIL, JobState.BOOT_FAIL, JobState.REVOKED})
@@ -122,7 +127,7 @@ def _says_memory(directory: str) -> bool:
             lines = file.read().decode("utf-8", "replace").splitlines()
     except (FileNotFoundError, PermissionError):
         return False
-    return any("slurmstepd" in line and words in line.lower() for line in lines for words in MEMORY_WORDS)
+    return any(_MEMORY.match(line) for line in lines)
 
 
 def _restart(name: str, number: int) -> int | None:

@@ -52,7 +52,7 @@ def render_script(spec: JobSpec) -> str:
 # `told`: whoever sent TERM knows better than the exit code how the job ended. A link is made once, also where its
 # answer is lost: what is asked for afterwards is whose it is.
 _BEGINNING = f"""\
-command='' early='' again=yes told='' ends_at=''
+command='' early='' again='' told='' ends_at=''
 pass_on() {{ again=yes; if [[ -n $command ]]; then kill -s "$1" "$command" 2>/dev/null; else early=$1; fi; }}
 trap 'pass_on USR1' USR1
 if [[ -n ${{SLURM_JOB_ID-}} ]]; then trap 'again=yes told=yes' TERM; else trap 'pass_on TERM' TERM; fi
@@ -78,12 +78,16 @@ elif (( limit_seconds )); then
 fi"""
 
 # `wait` returns early when a signal is caught, and says the same again when asked twice. When TERM and USR1 arrive in
-# the same moment bash drops USR1: the one that matters stays. Of a command that dies while the signal is being
-# caught, bash 5.2 says -1, for ever: the first answer stays, which names the signal.
+# the same moment bash drops USR1: the one that matters stays. Of a command that dies while the signal is being caught,
+# bash 5.2 says -1 then, for ever, and 5.3 complains, and says 127: the first answer stays, which names the signal.
 _WAITING = """\
-command=$! code=255
+command=$!
 [[ -z $early ]] || kill -s "$early" "$command"
-while [[ -n $again ]]; do again=''; wait "$command"; last=$?; (( last < 0 )) || code=$last; done"""
+wait "$command"; code=$?
+while [[ -n $again ]]; do
+    again=''; wait "$command" 2>/dev/null; last=$?
+    (( last < 0 || last == 127 )) || code=$last
+done"""
 
 _RESULT = """\
 if [[ -n ${SLURM_JOB_ID-} ]]; then

@@ -92,6 +92,10 @@ def test_why_a_cancelled_job_had_waited_is_no_reason() -> None:
     [
         ("slurmstepd-n1: error: StepId=6.batch exceeded memory limit (3 > 1), being killed", JobState.OUT_OF_MEMORY),
         ("slurmstepd: error: Detected 1 oom_kill event in StepId=6.batch.", JobState.OUT_OF_MEMORY),
+        (
+            "[2026-11-21T16:04:57.739] error: StepId=4.batch exceeded memory limit (3 > 1), being killed",
+            JobState.OUT_OF_MEMORY,
+        ),
         ("dataset d1 exceeded memory limit", JobState.FAILED),
         ("", JobState.FAILED),
     ],

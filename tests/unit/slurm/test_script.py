@@ -52,7 +52,7 @@ SCRIPT = """\
 #SBATCH --requeue
 
 directory=/data/_jobs/0a1b.1 limit_seconds=0
-command='' early='' again=yes told='' ends_at=''
+command='' early='' again='' told='' ends_at=''
 pass_on() { again=yes; if [[ -n $command ]]; then kill -s "$1" "$command" 2>/dev/null; else early=$1; fi; }
 trap 'pass_on USR1' USR1
 if [[ -n ${SLURM_JOB_ID-} ]]; then trap 'again=yes told=yes' TERM; else trap 'pass_on TERM' TERM; fi
@@ -88,9 +88,13 @@ carry_out() {  # a function, so that bash tells of its death without quoting wha
     exec -- phaseline poll phase4
 }
 carry_out </dev/null &
-command=$! code=255
+command=$!
 [[ -z $early ]] || kill -s "$early" "$command"
-while [[ -n $again ]]; do again=''; wait "$command"; last=$?; (( last < 0 )) || code=$last; done
+wait "$command"; code=$?
+while [[ -n $again ]]; do
+    again=''; wait "$command" 2>/dev/null; last=$?
+    (( last < 0 || last == 127 )) || code=$last
+done
 if [[ -n ${SLURM_JOB_ID-} ]]; then
     printf -v ended '%(%s)T' -1
     state=COMPLETED exit_code=$code signal=null reason=''
