@@ -1,22 +1,47 @@
-"""What a sweep may ask about the jobs that hold claims of a root: SLURM, where its commands are set up."""
+"""What a sweep may ask about the jobs that hold claims of a root: SLURM, by its commands or over its REST API."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
-from infra.slurm.inquiry import ends_of_jobs
+from infra.slurm.inquiry import ends_of_jobs, judge_ends, starts_of
 from infra.slurm.tools import Tools
-from infra.slurm.transports import AUTO, SBATCH, choose_transport
+from infra.slurm.transport import TransportUnavailableError
+from infra.slurm.transports import AUTO, REST_URL, SBATCH, choose_transport
 
 ANSWER_SECONDS = (
     10.0  # a sweep has other things to do; a resident one leaves a controller that is away alone for a while
 )
 
+Ask = Callable[[Collection[str]], Mapping[str, bool | str]]
 
-def connect(root: str) -> Callable[[Collection[str]], Mapping[str, bool | str]] | None:
-    """Return what answers, None on a host without SLURM: entry point `phaseline.jobs_ended`."""
+
+def connect(root: str) -> Ask | None:
+    """Return what answers, None on a host that knows no SLURM: entry point `phaseline.jobs_ended`."""
     del root
-    if choose_transport(AUTO) != SBATCH:
-        return None
-    return partial(ends_of_jobs, tools=Tools(call_seconds=ANSWER_SECONDS))
+    if choose_transport(AUTO) == SBATCH:
+        return partial(ends_of_jobs, tools=Tools(call_seconds=ANSWER_SECONDS))
+    return _ask_slurmrestd() if os.environ.get(REST_URL) else None
+
+
+def _ask_slurmrestd() -> Ask:
+    """Ask for the whole queue, once. Raises AddressError for an environment that does not say how."""
+    from infra.slurm.rest_errors import Meaning  # noqa: PLC0415 - an HTTP client, for those who need one
+    from infra.slurm.rest_jobs import read_jobs  # noqa: PLC0415 - the same
+    from infra.slurm.slurmrestd import connect as connect_slurmrestd  # noqa: PLC0415 - the same
+
+    client = connect_slurmrestd(os.environ)
+
+    def ask(claims: Collection[str]) -> Mapping[str, bool | str]:
+        starts = starts_of(claims)
+        if not starts:
+            return {}
+        verdict, answer = client.get("jobs")
+        if verdict.meaning is not Meaning.FINE:
+            raise TransportUnavailableError(f"slurmrestd does not list the queue: {verdict.words}")
+        numbers = frozenset(number for number, _ in starts.values())
+        return judge_ends(starts, list(read_jobs(answer, numbers=numbers, tags=frozenset())))
+
+    return ask

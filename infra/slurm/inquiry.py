@@ -24,14 +24,23 @@ def ended_jobs(claims: Collection[str], tools: Tools | None = None) -> Mapping[s
     are those of one cluster: a data root that two clusters share must not be asked about here.
     Raises TransportUnavailableError: SLURM could not be asked, or there is none on this host.
     """
-    starts = _starts(claims)
+    starts = starts_of(claims)
     return judge_claims(starts, _ask(starts, tools))
 
 
 def ends_of_jobs(claims: Collection[str], tools: Tools | None = None) -> Mapping[str, bool | str]:
     """Tell as `ended_jobs` does, but instead of True of a job that the cluster took from its node, how it is called."""
-    starts = _starts(claims)
-    listed = _ask(starts, tools)
+    starts = starts_of(claims)
+    return judge_ends(starts, _ask(starts, tools))
+
+
+def starts_of(claims: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Return job number and restart of the names that are a job's, by name: pure."""
+    return {claim: start for claim in claims if (start := _start_of(claim)) is not None}
+
+
+def judge_ends(starts: Mapping[str, tuple[int, int]], listed: Collection[Listed]) -> Mapping[str, bool | str]:
+    """Decide as `judge_claims` does, a word instead of True for what the cluster took away: pure."""
     taken = taken_away(starts, listed)
     return {claim: taken.get(claim, ended) for claim, ended in judge_claims(starts, listed).items()}
 
@@ -57,10 +66,6 @@ def taken_away(starts: Mapping[str, tuple[int, int]], listed: Iterable[Listed]) 
         elif one is not None and restart == one.restarts and one.state in _TAKEN_AWAY:
             found[claim] = one.state.lower()
     return found
-
-
-def _starts(claims: Collection[str]) -> dict[str, tuple[int, int]]:
-    return {claim: start for claim in claims if (start := _start_of(claim)) is not None}
 
 
 def _ask(starts: Mapping[str, tuple[int, int]], tools: Tools | None) -> Collection[Listed]:

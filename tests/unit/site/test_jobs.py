@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import httpx
 import pytest
+import respx
 
 from infra.site import jobs
-from infra.slurm.inquiry import taken_away
+from infra.slurm.inquiry import judge_ends, taken_away
 from infra.slurm.listing import QUEUE_WIDTHS, Listed
+from infra.slurm.rest_jobs import read_jobs
 from infra.slurm.states import JobState
+from infra.slurm.transport import TransportUnavailableError
+from tests.contract.rest_daemon import TOKEN, URL, FakeDaemon
+from tests.unit.slurm.recordings import VERSIONS, recorded
 
 QUEUE = ((7, "PREEMPTED", 0), (8, "COMPLETED", 0), (9, "RUNNING", 2), (10, "NODE_FAIL", 0))
 CLAIMS = ["7.0", "8.0", "9.0", "9.1", "9.2", "10.0", "11.0"]
@@ -61,3 +68,41 @@ def test_a_resident_sweep_leaves_a_controller_that_is_away_alone(
         with pytest.raises(Exception, match="Unable to contact slurm controller"):
             ask(["7.0"])
     assert len(calls.read_text().splitlines()) < 10
+
+
+class Daemon(FakeDaemon):
+    """Its queue is one that a real daemon had."""
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        found = super().answer(request)
+        if request.url.path == f"/slurm/{self.version}/jobs" and found.status_code == 200:
+            return httpx.Response(200, content=recorded(self.version, "jobs_list").content())
+        return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_without_slurms_commands_slurmrestd_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """On real recorded queues: whatever stands in them is told as `squeue` would have told it."""
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("PHASELINE_SLURMRESTD_URL", URL)
+    monkeypatch.setenv("PHASELINE_SLURMRESTD_TOKEN_FILE", str(token))
+    queue = recorded(version, "jobs_list").body
+    said = {one.number: one for one in read_jobs(queue, numbers=frozenset(range(10_000)), tags=frozenset())}
+    daemon = Daemon(version)
+    with respx.mock(assert_all_called=False) as router:
+        router.route(url__regex=re.escape(URL)).mock(side_effect=daemon.answer)
+        ask = jobs.connect("/data")
+        assert ask is not None
+        found = ask([*(f"{number}.0" for number in said), "9999.0", "-"])
+        assert ask(["-"]) == {}
+        daemon.is_away = True
+        with pytest.raises(TransportUnavailableError):
+            ask(["7.0"])
+    assert sum(path.endswith("/jobs") for path in daemon.requests) == 1
+    assert found == judge_ends({f"{number}.0": (number, 0) for number in said}, list(said.values()))
+    assert found
