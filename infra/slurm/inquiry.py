@@ -80,12 +80,14 @@ def _ask(starts: Mapping[str, tuple[int, int]], tools: Tools | None) -> Collecti
 
 def _has_ended(one: Listed, restart: int) -> bool | None:
     """Return None where that is open."""
-    if restart != one.restarts:
-        return True if restart < one.restarts else None
     try:
         state = parse_state(one.state)
     except UnknownStateError:
         return None
+    if restart > one.restarts or (restart == one.restarts - 1 and state is JobState.COMPLETING):
+        return None  # it was just put back into the queue: its processes may not have heard of it yet
+    if restart < one.restarts:
+        return True
     return None if state in _OUT_OF_SIGHT else state.phase is Phase.OVER
 
 

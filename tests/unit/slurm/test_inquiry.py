@@ -31,6 +31,12 @@ def test_an_earlier_start_of_a_requeued_job_has_ended() -> None:
     assert judge_claims(starts, [job("RUNNING", restarts=1)]) == {"7.0": True, "7.1": False}
 
 
+def test_a_start_that_is_being_put_back_may_not_be_over_yet() -> None:
+    """SLURM counts the new start at once, and then ends the processes of the old one."""
+    starts = {"7.0": (7, 0), "7.1": (7, 1), "7.2": (7, 2)}
+    assert judge_claims(starts, [job("COMPLETING", restarts=2)]) == {"7.0": True, "7.2": False}
+
+
 def test_what_slurm_does_not_know_or_say_is_open() -> None:
     assert judge_claims({"8.0": (8, 0)}, [job("RUNNING")]) == {}
     assert judge_claims({"7.0": (7, 0)}, [job("FROZEN")]) == {}
