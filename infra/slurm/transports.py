@@ -68,8 +68,7 @@ def local_slots() -> int:
 
 def _is_configured(sbatch: str, environment: Mapping[str, str], exists: Callable[[str], bool]) -> bool:
     """Tell whether sbatch would find its cluster: the package alone may be installed on any laptop."""
-    said = environment.get("SLURM_CONF")
-    if said:
-        return exists(said)
+    if environment.get("SLURM_CONF") or environment.get("SLURM_CONF_SERVER"):
+        return True  # also where it is wrong, or not mounted: jobs of a cluster are not to run on its login node
     beside = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(sbatch))), "etc", "slurm.conf")
     return any(map(exists, (*CONFIGURATIONS, beside)))

@@ -25,8 +25,9 @@ def test_auto_is_sbatch_where_it_has_a_cluster() -> None:
     for path in ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/run/slurm/conf/slurm.conf"):
         assert auto(path) == "sbatch"
     assert auto("/opt/slurm/etc/slurm.conf") == "sbatch"
-    assert auto("/x/slurm.conf", SLURM_CONF="/x/slurm.conf") == "sbatch"
-    assert auto("/etc/slurm/slurm.conf", SLURM_CONF="/gone/slurm.conf") == "local"
+    assert auto(SLURM_CONF_SERVER="head:6817") == "sbatch"
+    assert auto(SLURM_CONF="/not/mounted/slurm.conf") == "sbatch", "a cluster's jobs do not run on its login node"
+    assert auto(has_sbatch=False, SLURM_CONF="/x/slurm.conf") == "local"
 
 
 def test_one_that_is_named_must_be_possible_here() -> None:
