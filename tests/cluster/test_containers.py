@@ -61,7 +61,8 @@ def podman() -> Generator[dict[str, str]]:
     said = {
         "containers.conf": '[engine]\nruntime = "runc"\n'
         '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=2000:2000"]\n',
-        "storage.conf": f'[storage]\ndriver = "vfs"\ngraphroot = "{place}/graph"\nrunroot = "{place}/run"\n',
+        "storage.conf": f'[storage]\ndriver = "vfs"\ngraphroot = "{place}/graph"\nrunroot = "{place}/run"\n'
+        f'rootless_storage_path = "{place}/graph"\n',
     }
     for name, text in said.items():
         Path(place, name).write_text(text)
@@ -69,6 +70,7 @@ def podman() -> Generator[dict[str, str]]:
         "CONTAINERS_CONF": f"{place}/containers.conf",
         "CONTAINERS_STORAGE_CONF": f"{place}/storage.conf",
         "XDG_RUNTIME_DIR": place,
+        "HOME": place,
     }
     yield told
     for words in (["rm", "--all", "--force"], ["system", "migrate"]):  # and the process that keeps its namespace

@@ -146,7 +146,7 @@ def test_a_corpus_is_learned_and_more_of_it_helps(tmp_path: Path) -> None:
 def test_the_same_tokens_give_the_same_bytes(tmp_path: Path) -> None:
     outputs = [process(stage, dataset(tmp_path / name / "in", 8000, 800), tmp_path / name / "out") for name in "ab"]
     assert digests(outputs[0]) == digests(outputs[1])
-    assert digests(outputs[0]).keys() == {
+    assert digests(outputs[0]).keys() - {"neural.npz"} == {
         "clean.json",
         "extract.json",
         "metrics.json",
