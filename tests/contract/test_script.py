@@ -183,7 +183,7 @@ def test_a_command_that_dies_while_term_is_caught_has_died_of_it(tmp_path: Path)
         with subprocess.Popen(["/bin/bash", script], env=environment) as bash:
             children = Path(f"/proc/{bash.pid}/task/{bash.pid}/children")
             wait_until(lambda found=children: b"sleep" in command_of(found), LIMIT_SECONDS, "the command")
-            for pid in (int(children.read_text()), bash.pid):
+            for pid in (bash.pid, int(children.read_text())):
                 os.kill(pid, signal.SIGTERM)
             assert bash.wait(LIMIT_SECONDS) == 128 + signal.SIGTERM
         result = read_result(str(tmp_path), f"result.12.{restart}")
