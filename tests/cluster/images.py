@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from infra.containers.build import Wish, build
 from infra.containers.builders import Builder
 from infra.containers.image import Image, image_name, load
@@ -25,6 +27,11 @@ DEBIAN = [
     *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale")),
 ]
 CACHE = ROOT / ".tmp" / "containers"
+NEEDED = {
+    "mmdebstrap": "mmdebstrap",
+    "ch-run": "charliecloud",
+    "podman": "podman",
+}  # and their packages
 VERSIONS = {"first": "1.15.0", "second": "1.16.0"}  # of six, that each stage wants and no other
 LOCATIONS = ("RAW", "MADE", "RESULTS")
 
@@ -78,6 +85,11 @@ class Shelf:
 def debian() -> Path:
     """Return an archive of a root tree with a Python; the first time it is made, in half a minute."""
     key = hashlib.sha256("\n".join([*DEBIAN, SUITE]).encode()).hexdigest()[:12]
+    missing = [program for program in NEEDED if shutil.which(program) is None]
+    if missing:
+        pytest.fail(
+            f"these tests start containers; type: sudo apt-get install {' '.join(map(NEEDED.__getitem__, missing))}"
+        )
     archive = CACHE / f"{SUITE}-{key}.tar"
     with locked(CACHE / "lock"):
         if not archive.exists():
