@@ -14,12 +14,12 @@ import shutil
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import neural  # beside this module: its folder is where the engine imports it from
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from stages.engine import Attempt, RejectDataset
-from stages.phase4 import neural
 
 ORDER = 4
 END = 0  # the token after each document; what comes before the first one, too

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.phase4 import neural, stage
+from stages.phase4 import stage
 from tests.unit.stages.datasets import digests, process, read_json
 from tests.unit.stages.test_phase4 import SIZE, dataset, tokens
 
+neural = stage.neural
 NEURAL = neural.Neural(weights={"0.weight": np.ones((2, 3), np.float32)}, perplexity=4.0, steps=7, device="cpu")
 
 
