@@ -14,7 +14,7 @@ from infra.containers.image import DIRECTORY as IMAGES
 from infra.containers.runtime import Runtime
 from infra.site import node, partitions, probe, programs
 from infra.site.asking import ask
-from infra.site.finding import Finding, fault, ok, warning
+from infra.site.finding import Finding, Verdict, fault, ok, warning
 from infra.site.partitions import Partition
 from infra.site.probing import Probing
 from infra.site.wishes import Wish, WishError, read_wishes
@@ -91,8 +91,10 @@ def _transport(name: str) -> Finding:
 
 def _cluster(there: dict[str, Partition]) -> Iterator[Finding]:
     """Ask SLURM's own programs; fills `there`."""
-    yield from programs.programs(ask)
-    yield from programs.controller(ask)
+    found = [*programs.programs(ask), *programs.controller(ask)]
+    yield from found
+    if any(one.verdict is Verdict.FAULT for one in found):
+        return  # each further question would wait as long
     config = ask(("scontrol", "show", "config"))
     if config.is_well:
         yield from programs.settings(programs.read_settings(config.output), os.environ)
@@ -119,7 +121,7 @@ def _asked(wish: Wish) -> Asked | Finding:
         name = choose_transport(wish.transport)
         return Asked(check=wish.name, wish=wish, spec=wish.job("doctor"), transport=name)
     except (WishError, SubmissionRefusedError) as error:
-        return fault(wish.name, str(error), MEND)
+        return fault(wish.name, str(error))  # which says what to change
 
 
 def _together(asked: Sequence[Asked]) -> list[Asked]:

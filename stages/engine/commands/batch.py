@@ -23,7 +23,11 @@ def bulletin(root: str) -> Bulletin:
     """Return what answers for jobs of this root; it knows of none where nothing is installed or set up that does."""
     for entry in metadata.entry_points(group=GROUP):
         try:
-            ask = cast("Callable[[str], Ask | None]", entry.load())(root)
+            connect = cast("Callable[[str], Ask | None]", entry.load())
+        except ModuleNotFoundError:
+            continue  # an image has the engine, and nothing of those who know SLURM
+        try:
+            ask = connect(root)
         except Exception as error:  # noqa: BLE001 - a package of somebody's: without it, leases decide
             logger.error("the batch system cannot be asked ({}: {}): leases alone decide", entry.value, error)
             continue

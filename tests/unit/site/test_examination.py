@@ -76,7 +76,6 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ground:
     monkeypatch.setenv("PHASELINE_ROOT", found.chain.root.path)
     monkeypatch.setenv("PHASELINE_STAGES", str(found.chain.stages))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    monkeypatch.setenv("SLURM_CONF", "/nowhere/slurm.conf")  # there is no cluster on this host
     return found
 
 
@@ -114,14 +113,18 @@ def test_a_site_on_which_all_is_well(ground: Ground, slurm: Path) -> None:
     assert ground.left() == []
 
 
-def test_what_the_deployments_ask_in_vain_is_said_with_what_to_change(ground: Ground, slurm: Path) -> None:
+def test_what_the_deployments_ask_in_vain_is_said_with_what_to_change(
+    ground: Ground, slurm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ground.deploy("first", partition="nope")
     ground.deploy("second", partition="gpu", time_limit_minutes=240)
     ground.deploy("third", cpus=9)
     ground.deploy("fourth", qos="nope")
     ground.deploy("fifth", cpu=1)
     ground.deploy("sixth", image="phaseline-sixth", container_runtime="charliecloud")
+    monkeypatch.setenv("PHASELINE_IMAGES", str(ground.top))
     found = lines(ground.examine())
+    assert any(line.startswith("fault    poll/sixth: there is no image 'phaseline-sixth'") for line in found)
     assert [line for line in found if line.startswith("fault    poll/") and "sixth" not in line] == [
         "fault    poll/fifth: job variable 'cpu' does not exist; did you mean 'cpus'? there are: "
         + next(line for line in found if "fifth" in line).partition("there are: ")[2],
@@ -164,7 +167,7 @@ def test_a_controller_that_is_away_is_a_fault_and_no_probe_is_waited_for(ground:
 
 
 def test_without_slurm_the_probe_runs_here(ground: Ground) -> None:
-    ground.deploy("first")
+    ground.deploy("first", transport="local")
     found = ground.examine()
     (said,) = lines(found)
     assert said.startswith("warning  transport: local: no SLURM is used")

@@ -50,11 +50,10 @@ def test_one_question_says_who_ended_and_why(tmp_path: Path, monkeypatch: pytest
     assert calls.read_text() == "squeue\n"
 
 
-def test_where_slurm_is_not_set_up_nobody_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = install(tmp_path, monkeypatch, "true")
-    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "nowhere.conf"))
+def test_where_slurm_is_not_set_up_there_is_nobody_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("PHASELINE_SLURMRESTD_URL", raising=False)
     assert jobs.connect("/data") is None
-    assert not calls.exists()
 
 
 def test_a_resident_sweep_leaves_a_controller_that_is_away_alone(
