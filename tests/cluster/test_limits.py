@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
 MINUTE = 60
 LATE = 240.0  # SLURM rounds a limit up to minutes, and looks once in a minute
-EATS = "import time; memory = bytearray(400 << 20); print('ate', flush=True); time.sleep(60)"
 
 
 def test_the_time_limit(make_site: MakeSite, cluster: Cluster) -> None:
@@ -48,6 +47,10 @@ KEEPERS = [False, True] if os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup/m
 @pytest.mark.parametrize("by_cgroups", KEEPERS)
 def test_too_much_memory_is_said_to_be_that(make_site: MakeSite, by_cgroups: bool) -> None:
     with a_cluster(Shape(uses_cgroups=by_cgroups, kill_wait_seconds=3)) as own:
-        site = make_site(own)
-        run = site.ask("eats", "python3", "-c", EATS, memory_mb=100)
+        site = make_site(own, "carry_hungry")
+        site.ground.add(1)
+        (site.ground.gates.directory / "hungry").touch()
+        run = site.ask("eats", memory_mb=200)
         assert "more memory than it had asked for" in site.wait(run, RunState.CRASHED)
+        (site.ground.gates.directory / "hungry").unlink()
+        site.finish()
