@@ -71,7 +71,12 @@ def configuration() -> Configuration:
             f"[{section}]",
             *(f"{name} = {value.replace(chr(10), chr(10) + '    ')}" for name, value in options.items()),
         ]
-    words = [word for options in sections.values() for value in options.values() for word in value.replace("file://", "").split()]
+    words = [
+        word
+        for options in sections.values()
+        for value in options.values()
+        for word in value.replace("file://", "").split()
+    ]
     return Configuration(
         text="".join(f"{line}\n" for line in lines),
         paths=tuple(sorted({word for word in words if word.startswith("/") and os.path.exists(word)})),

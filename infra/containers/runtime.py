@@ -166,7 +166,7 @@ def _apptainer(container: Container) -> tuple[str, ...]:
     mounts = (f"--mount={_csv('type=bind', f'source={b.source}', f'destination={b.target}')}" for b in container.binds)
     return (
         *("bash", "-c", _EXPORTED, "apptainer", *container.environment, "--"),
-        *("apptainer", "exec", "--cleanenv", "--contain", "--no-home", "--no-eval", "--no-privs"),
+        *("apptainer", "--quiet", "exec", "--cleanenv", "--contain", "--no-home", "--no-eval", "--no-privs"),
         *(("--nv",) if container.has_gpus else ()),
         *mounts,
         f"--pwd={container.working_directory}",

@@ -36,7 +36,7 @@ def test_without_a_runtime_the_command_is_as_it_was() -> None:
 def test_apptainer() -> None:
     assert without_programs(words(Runtime.APPTAINER)) == [
         *("bash", "-c", "PROGRAM", "apptainer", "CUDA_VISIBLE_DEVICES", "PHASELINE_ROOT", "--"),
-        *("apptainer", "exec", "--cleanenv", "--contain", "--no-home", "--no-eval", "--no-privs"),
+        *("apptainer", "--quiet", "exec", "--cleanenv", "--contain", "--no-home", "--no-eval", "--no-privs"),
         "--mount=type=bind,source=/data,destination=/data",
         "--mount=type=bind,source=/local/scratch,destination=/tmp",
         "--pwd=/data/_jobs/r.0",
