@@ -111,10 +111,7 @@ class Follower:
 
     async def _look(self) -> None:
         """Ask each transport once for all its jobs, and see who else has entered the registers."""
-        groups: dict[tuple[str, str], list[Followed]] = {}
-        for job in self.followed.values():
-            groups.setdefault((job.transport, job.jobs_directory), []).append(job)
-        for jobs in groups.values():
+        for jobs in _by_transport(list(self.followed.values())).values():
             await self.carriers.call(lambda jobs=jobs: self._look_at(jobs))
         for job in [job for job in self.followed.values() if job.is_taken]:
             logger.bind(run=job.run.run_id).info("another worker follows this run now")
@@ -171,21 +168,24 @@ class Follower:
             and not job.is_over
             and (job.cancel_asked_at is None or now - job.cancel_asked_at >= CANCEL_AGAIN_SECONDS)
         ]
-        for job in due:
-            if await self._end_job(job):
-                job.cancel_asked_at = now
+        for job in await self._end_jobs(due):
+            job.cancel_asked_at = now
 
-    async def _end_job(self, job: Followed) -> bool:
-        """Ask a job to end; False if it could not be asked."""
-        if job.job is None:
-            return False
-        transport, name = self.carriers.get(job.transport, job.jobs_directory), job.job
-        try:
-            await self.carriers.call(lambda: transport.cancel([name]))
-        except TransportUnavailableError as error:
-            logger.bind(run=job.run.run_id, reason=str(error)).warning("the job could not be asked to end; tried again")
-            return False
-        return True
+    async def _end_jobs(self, jobs: Sequence[Followed]) -> Sequence[Followed]:
+        """Ask jobs to end, all of a transport in one call; return those that could be asked."""
+        asked: list[Followed] = []
+        for (name, jobs_directory), group in _by_transport(jobs).items():
+            transport = self.carriers.get(name, jobs_directory)
+            names = {job.job: job for job in group if job.job is not None}
+            if not names:
+                continue
+            try:
+                await self.carriers.call(lambda transport=transport, names=names: transport.cancel(list(names)))
+                asked += names.values()
+            except TransportUnavailableError as error:
+                runs = [job.run.run_id for job in names.values()]
+                logger.bind(runs=runs, reason=str(error)).warning("jobs could not be asked to end; tried again")
+        return asked
 
     async def _advance_all(self) -> None:
         failures = 0
@@ -234,7 +234,7 @@ class Follower:
 
     async def _abandon(self, job: Followed, why: str) -> None:
         """Nobody waits for this job any more: end it, and let it go."""
-        if not job.is_over and job.job is not None and not await self._end_job(job):
+        if not job.is_over and job.job is not None and not await self._end_jobs([job]):
             return
         logger.bind(run=job.run.run_id, reason=why).info("let a run go")
         await self._close(job, why)
@@ -252,6 +252,14 @@ class Follower:
             self.lost_tags.add(job.tag)
         self.followed.pop(job.run.run_id, None)
         job.finished.set()
+
+
+def _by_transport(jobs: Sequence[Followed]) -> Mapping[tuple[str, str], list[Followed]]:
+    """Return the jobs by their transport and its jobs directory."""
+    groups: dict[tuple[str, str], list[Followed]] = {}
+    for job in jobs:
+        groups.setdefault((job.transport, job.jobs_directory), []).append(job)
+    return groups
 
 
 def _note_report(job: Followed, report: JobReport | None, now: float) -> None:

@@ -120,6 +120,18 @@ def test_a_job_that_does_not_end_is_asked_again(tmp_path: Path) -> None:
     play(tmp_path, test, transport=FakeTransport(ends_when_cancelled=False))
 
 
+def test_many_cancelled_runs_are_one_call_to_the_transport(tmp_path: Path) -> None:
+    async def test(scene: Scene, crew: Crew) -> None:
+        for number in range(5):
+            await scene.hand_in(crew, f"r{number}")
+            scene.runs.set_state(f"r{number}", RunState.CANCELLING)
+        await scene.pass_time(crew, turns=2)
+        assert scene.transport.calls.count("cancel") == 1
+        assert {scene.state(f"r{number}") for number in range(5)} == {RunState.CANCELLED}
+
+    play(tmp_path, test)
+
+
 def test_a_job_that_somebody_else_cancels_crashes_its_run(tmp_path: Path) -> None:
     async def test(scene: Scene, crew: Crew) -> None:
         await scene.hand_in(crew, "r")
