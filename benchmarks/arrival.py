@@ -8,7 +8,8 @@ import socket
 import statistics
 import sys
 import time
-from contextlib import redirect_stdout
+from collections.abc import Generator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from benchmarks.figures import Figure
@@ -29,16 +30,8 @@ UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING")
 
 def measure(place: Place) -> list[Figure]:
     """Bring the stack up with its trigger due every ten seconds, and let datasets arrive at any time between."""
-    root = Path(place.disk, "root")
-    stack = Stack(places.Place(clone=CHECKOUT, directory=Path(place.disk, "stack")))
-    wanted = choices.Wanted(root=str(root), stages=None, port=_free_port(), trigger_seconds=TRIGGER_SECONDS)
-    with redirect_stdout(sys.stderr):
-        try:
-            rise.bring_up(stack, wanted, display.Display())
-            found = [_arrival(stack, root, f"dataset{number}") for number in range(place.rounds(ROUNDS))]
-        finally:
-            fall.bring_down(stack, display.Display(), with_pollers=True)
-    rounds = tuple(found)
+    with stack_up(place) as (stack, root):
+        rounds = arrivals(stack, root, place.rounds(ROUNDS))
     most = TRIGGER_SECONDS + BEYOND_SECONDS_MAX
     return [
         Figure(
@@ -50,6 +43,25 @@ def measure(place: Place) -> list[Figure]:
         ),
         Figure(name="the same, the median", value=statistics.median(rounds), unit="s", rounds=rounds),
     ]
+
+
+@contextmanager
+def stack_up(place: Place) -> Generator[tuple[Stack, Path]]:
+    """A stack with its trigger due every ten seconds, and its root."""
+    root = Path(place.disk, "root")
+    stack = Stack(places.Place(clone=CHECKOUT, directory=Path(place.disk, "stack")))
+    wanted = choices.Wanted(root=str(root), stages=None, port=_free_port(), trigger_seconds=TRIGGER_SECONDS)
+    with redirect_stdout(sys.stderr):
+        try:
+            rise.bring_up(stack, wanted, display.Display())
+            yield stack, root
+        finally:
+            fall.bring_down(stack, display.Display(), with_pollers=True)
+
+
+def arrivals(stack: Stack, root: Path, count: int) -> tuple[float, ...]:
+    """Return the seconds from arrival to first claim, of so many datasets that come when no poller is alive."""
+    return tuple(_arrival(stack, root, f"dataset{number}") for number in range(count))
 
 
 def _arrival(stack: Stack, root: Path, name: str) -> float:
