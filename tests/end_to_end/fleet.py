@@ -1,4 +1,4 @@
-"""A fleet of `phaseline` processes: started, stopped, continued, killed, asked to end, and started anew."""
+"""A fleet of `phaseline` processes: started, stopped, continued, killed, requeued, asked to end, and started anew."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tests.waiting import wait_until
 CHECKOUT = Path(__file__).resolve().parents[2]
 CATALOG = CHECKOUT / "tests" / "catalog_tiny"
 END_SECONDS = 60.0
+ORPHAN_SECONDS = 1.0  # how long it goes on after it has come back
+FIRST_NUMBER = 1000  # of the jobs that pollers believe to be in
 EXPECTED = {int(ExitCode.OK), int(ExitCode.ALWAYS_FAILS)}
 
 
@@ -63,11 +65,16 @@ def living(root: Path) -> list[str]:
 
 @dataclass(eq=False, kw_only=True)
 class Member:
-    """One place in the fleet: what is typed there, and the process that does it now."""
+    """One place in the fleet: what is typed there, and the process that does it now.
+
+    A poller's place is a job, `number`, that is requeued whenever its process ends: `starts` counts.
+    """
 
     words: tuple[str, ...]
+    number: int
     process: subprocess.Popen[bytes]
     log: Path
+    starts: int = 1
     resumes: float | None = None  # on the monotonic clock, while it is stopped
     killed: bool = False
     asked: bool = False
@@ -78,6 +85,16 @@ class Member:
         return self.words[1] if self.words[0] == "poll" else None
 
 
+@dataclass(eq=False, kw_only=True)
+class Orphan:
+    """An earlier start of a job that lives on: stopped until `resumes`, then asked to end at `ends`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    resumes: float
+    ends: float | None = None
+
+
 class Fleet:
     """Keeps its members alive until it is ended; `strange` says which ended as none should."""
 
@@ -85,6 +102,7 @@ class Fleet:
         self._root, self._logs, self._more = root, logs, dict(more or {})
         self._logs.mkdir(exist_ok=True)
         self.members: list[Member] = []
+        self._orphans: list[Orphan] = []
         self.exits: Counter[int] = Counter()
         self.strange: list[str] = []
         self._is_ending = False
@@ -95,23 +113,30 @@ class Fleet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for member in self.members:
-            if member.process.poll() is None:
-                member.process.kill()
-                member.process.wait(END_SECONDS)
+        for one in (*self.members, *self._orphans):
+            if one.process.poll() is None:
+                one.process.kill()
+                one.process.wait(END_SECONDS)
 
     def add(self, *words: str) -> Member:
         """Start one more."""
         log = self._logs / f"{len(self.members):02}-{words[0]}-{words[1]}.log"
-        member = Member(words=words, process=self._start(words, log), log=log)
+        number = FIRST_NUMBER + len(self.members)
+        member = Member(words=words, number=number, process=self._start(words, number, 0, log), log=log)
         self.members.append(member)
         return member
 
-    def _start(self, words: tuple[str, ...], log: Path) -> subprocess.Popen[bytes]:
+    def _start(self, words: tuple[str, ...], number: int, restart: int, log: Path) -> subprocess.Popen[bytes]:
+        own = {"SLURM_JOB_ID": str(number), "SLURM_RESTART_COUNT": str(restart)} if words[0] == "poll" else {}
         with log.open("ab") as output:
             return subprocess.Popen(
-                phaseline(*words), env=environment(self._root, **self._more), stdout=output, stderr=output
+                phaseline(*words), env=environment(self._root, **self._more, **own), stdout=output, stderr=output
             )
+
+    def _start_anew(self, member: Member) -> None:
+        member.process = self._start(member.words, member.number, member.starts, member.log)
+        member.starts += 1
+        member.resumes, member.killed, member.asked = None, False, False
 
     def tend(self) -> None:
         """Continue whoever was stopped for long enough, start whoever ended anew."""
@@ -122,8 +147,17 @@ class Fleet:
             code = member.process.poll()
             if code is not None and not self._is_ending:
                 self._note(member, code)
-                member.process = self._start(member.words, member.log)
-                member.resumes, member.killed, member.asked = None, False, False
+                self._start_anew(member)
+        for orphan in self._orphans:
+            self._tend_orphan(orphan, now)
+
+    def _tend_orphan(self, orphan: Orphan, now: float) -> None:
+        if orphan.ends is None and orphan.resumes <= now:
+            orphan.process.send_signal(signal.SIGCONT)
+            orphan.ends = now + ORPHAN_SECONDS
+        elif orphan.ends is not None and orphan.ends <= now and orphan.process.poll() is None:
+            orphan.process.terminate()
+            orphan.ends = now + END_SECONDS
 
     def _note(self, member: Member, code: int) -> None:
         self.exits[code] += 1
@@ -143,6 +177,12 @@ class Fleet:
         member.process.send_signal(signal.SIGSTOP)
         member.resumes = time.monotonic() + seconds
 
+    def requeue(self, member: Member, seconds: float) -> None:
+        """Start its job anew while its process is out of sight: stopped, it lives on after so many seconds."""
+        member.process.send_signal(signal.SIGSTOP)
+        self._orphans.append(Orphan(process=member.process, log=member.log, resumes=time.monotonic() + seconds))
+        self._start_anew(member)
+
     def go_on(self, member: Member) -> None:
         """SIGCONT."""
         member.process.send_signal(signal.SIGCONT)
@@ -159,6 +199,13 @@ class Fleet:
         for member in self.members:
             self.ask(member)
             self.go_on(member)
+        for orphan in self._orphans:
+            orphan.process.terminate()
+            orphan.process.send_signal(signal.SIGCONT)
         for member in self.members:
             self._note(member, member.process.wait(END_SECONDS))
+        for orphan in self._orphans:
+            code = orphan.process.wait(END_SECONDS)
+            if code not in {*EXPECTED, -signal.SIGTERM}:
+                self.strange.append(f"an orphan ended with {code}: {orphan.log}")
         wait_until(lambda: not living(self._root), END_SECONDS, lambda: f"still there: {living(self._root)}")

@@ -1,4 +1,4 @@
-"""The kill storm: pollers, sweepers and an operator under SIGKILL, SIGSTOP and SIGTERM, then order again."""
+"""The kill storm: pollers, sweepers and an operator under SIGKILL, SIGSTOP, SIGTERM and requeues, then order again."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Plan:
     datasets: int
     kills: int
     stops: int
+    requeues: int
     asks: int
     retries: int
     reruns: int
@@ -95,6 +96,7 @@ class Storm:
         acts: list[Callable[[], bool]] = [
             *[self._kill] * plan.kills,
             *[self._stop] * plan.stops,
+            *[self._requeue] * plan.requeues,
             *[self._ask] * plan.asks,
             *[self._retry] * plan.retries,
             *[self._rerun] * plan.reruns,
@@ -149,6 +151,18 @@ class Storm:
             return False
         self._fleet.stop(member, self._rng.uniform(*self._plan.stop_seconds))
         self._figures["stops"] += 1
+        return True
+
+    def _requeue(self) -> bool:
+        """A poller's node is out of sight, and its job is started on another one; what it was doing goes on later."""
+        member = self._victim()
+        if member is None:
+            return False
+        if member.stage is None:
+            self._fleet.go_on(member)
+            return False
+        self._fleet.requeue(member, self._rng.uniform(*self._plan.stop_seconds))
+        self._figures["requeues"] += 1
         return True
 
     def _ask(self) -> bool:
@@ -257,6 +271,7 @@ class Storm:
         ends = [end for dataset in found.datasets for end in ends_of(dataset.registers)]
         self._figures["fenced or revoked"] = logs.count("fenced:") + logs.count("revoked:")
         self._figures["lost"] = sum(end.why.startswith("lost:") for end in ends)
+        self._figures["requeued"] = sum(end.why.endswith(" was requeued") for end in ends)
         self._figures["failed"] = sum("Error: " in end.why for end in ends)
         self._figures["published"] = sum(end.kind is EndKind.PUBLISH for end in ends)
         self._figures["quarantined"] = sum(len(os.listdir(self._at(spec.reads) / "_failed")) for spec in STAGES)

@@ -18,12 +18,14 @@ def rage(plan: Plan, top: Path, record_property: Callable[[str, object], None]) 
     assert outcome.wrong == [], f"seed {plan.seed}: {outcome}"
     for figure in ("kills", "stops", "requests to end", "of these with an attempt", "fenced or revoked", "lost"):
         assert outcome.figures[figure] > 0, outcome
-    for figure in ("retry marks", "reruns", "failed", "quarantined"):
+    for figure in ("requeues", "requeued", "retry marks", "reruns", "failed", "quarantined"):
         assert outcome.figures[figure] > 0, outcome
 
 
 def test_a_storm(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    plan = Plan(datasets=500, kills=30, stops=40, asks=10, retries=20, reruns=8, seed=random.getrandbits(32))
+    plan = Plan(
+        datasets=500, kills=30, stops=40, requeues=15, asks=10, retries=20, reruns=8, seed=random.getrandbits(32)
+    )
     rage(plan, tmp_path, record_property)
 
 
@@ -33,6 +35,7 @@ def test_a_long_storm(tmp_path: Path, record_property: Callable[[str, object], N
         datasets=10_000,
         kills=600,
         stops=800,
+        requeues=200,
         asks=200,
         retries=300,
         reruns=150,
