@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster bench lock clean
+.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster bench bench-slurm lock clean
 
 bin := .venv/bin
 export TMPDIR := $(CURDIR)/.tmp
@@ -29,8 +29,8 @@ down: setup ## end what `make up` started
 demo: setup ## Prefect up, thirty datasets through five stages, then where the reports are, Prefect down
 	@$(bin)/phaseline demo $(ARGS)
 
-demo-slurm: setup ## the demo on a private SLURM of this machine (Debian: slurm-wlm slurmrestd munge)
-	@$(bin)/phaseline demo --slurm $(ARGS)
+demo-slurm: setup ## the demo on a private SLURM of this machine, in containers: says what to install
+	@$(bin)/phaseline demo --slurm --containers $(ARGS)
 
 test: setup ## every test but the long ones
 	@echo '== tests'
@@ -63,6 +63,10 @@ verify-cluster: setup ## whatever SLURM does to a job, on private clusters: side
 bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'
 	@$(bin)/python -m benchmarks
+
+bench-slurm: setup ## measure on a private SLURM: pollers against a job for each dataset and stage
+	@echo '== benchmarks on SLURM'
+	@$(bin)/python -m benchmarks --keep slurm
 
 lock: setup ## choose all versions anew (all.txt), and take what is for a compute node from it
 	@echo '== locks'

@@ -47,18 +47,18 @@ class StackCompany:
 
 
 @contextmanager
-def stack(demo: Demo, *, port: int | None, keep: bool, cluster: Mapping[str, str] | None = None) -> Generator[Company]:
+def stack(demo: Demo, *, port: int | None, keep: bool, more: Mapping[str, str] | None = None) -> Generator[Company]:
     """Bring the stack up, and down again unless it was up before or is to be kept. Raises DemoError.
 
-    `cluster`: what the workers need in their environment to hand their jobs in there.
+    `more`: what the workers need in their environment to hand jobs in to a cluster, or to start them in images.
     """
     display = Display()
     try:
         here = place.find()
-        started = Stack(here, base={**PACE, **os.environ, **(cluster or {})}, waiting=display.tick)
+        started = Stack(here, base={**PACE, **os.environ, **(more or {})}, waiting=display.tick)
         was_up, every_seconds = bool(started.alive()), started.record.trigger_seconds
-        if was_up and cluster is not None:
-            raise DemoError("Prefect is up here, and its workers know no cluster: `phaseline down` first")
+        if was_up and more:
+            raise DemoError("Prefect is up here, and its workers know no cluster and no images: `phaseline down` first")
         try:
             _raise(started, demo, display, port=port, trigger_seconds=TRIGGER_SECONDS)
             show.say(f"while this goes on, Prefect's UI is at {environment.ui(started.port)}")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
-from infra.demo import show
+from infra.demo import images, show
 from infra.demo.by_crew import crew
 from infra.demo.by_prefect import stack
 from infra.demo.by_slurm import slurm
@@ -35,6 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--slurm", action="store_true", help="on a private SLURM of this machine, for as long as it takes"
     )
+    parser.add_argument("--containers", action="store_true", help="each poller in its stage's image, by charliecloud")
     parser.add_argument("--no-prefect", action="store_true", help="start the pollers directly, without Prefect")
     parser.add_argument("--keep", action="store_true", help="leave Prefect up at the end, as `phaseline up` does")
     parser.add_argument("--port", type=int, metavar="N", help="the Prefect server's port (default: 4200 if free)")
@@ -45,8 +46,8 @@ def run(arguments: Namespace) -> int:
     missing = [name for name in EXAMPLE if find_spec(name) is None]
     if missing:
         return _fail(f"the example stages need {', '.join(missing)}: pip install 'phaseline[example]'", USAGE)
-    if arguments.slurm and arguments.no_prefect:
-        return _fail("--slurm goes through Prefect: leave --no-prefect out", USAGE)
+    if arguments.no_prefect and (arguments.slurm or arguments.containers):
+        return _fail("--slurm and --containers go through Prefect: leave --no-prefect out", USAGE)
     if not arguments.no_prefect and find_spec("prefect") is None:
         return _fail("it needs Prefect: pip install 'phaseline[control]', or go without: --no-prefect", USAGE)
     signal.signal(signal.SIGTERM, _terminate)
@@ -60,14 +61,15 @@ def run(arguments: Namespace) -> int:
 def _carried(demo: Demo, arguments: Namespace) -> AbstractContextManager[Company]:
     if arguments.no_prefect:
         return crew(demo)
-    if arguments.slurm:
-        return _on_slurm(demo, port=arguments.port, keep=arguments.keep)
-    return stack(demo, port=arguments.port, keep=arguments.keep)
+    return _by_prefect(demo, arguments)
 
 
 @contextmanager
-def _on_slurm(demo: Demo, *, port: int | None, keep: bool) -> Generator[Company]:
-    with slurm(keep=keep) as cluster, stack(demo, port=port, keep=keep, cluster=cluster) as company:
+def _by_prefect(demo: Demo, arguments: Namespace) -> Generator[Company]:
+    nothing: Mapping[str, str] = {}
+    image = images.made(demo) if arguments.containers else nothing
+    on = slurm(keep=arguments.keep) if arguments.slurm else nullcontext(nothing)
+    with on as cluster, stack(demo, port=arguments.port, keep=arguments.keep, more={**image, **cluster}) as company:
         yield company
 
 
