@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Collection, Iterable, Mapping
 
 from infra.slurm.answers import Kind
 from infra.slurm.listing import QUEUE_FORMAT, Listed, read_queue
 from infra.slurm.states import JobState, Phase, UnknownStateError, parse_state
 from infra.slurm.tools import Tools
+from infra.slurm.transports import REST_URL
 
 # SLURM has lost sight of the node; its processes may live there.
 _OUT_OF_SIGHT = frozenset({JobState.NODE_FAIL, JobState.BOOT_FAIL, JobState.REVOKED})
@@ -69,8 +72,13 @@ def taken_away(starts: Mapping[str, tuple[int, int]], listed: Iterable[Listed]) 
 
 
 def _ask(starts: Mapping[str, tuple[int, int]], tools: Tools | None) -> Collection[Listed]:
+    """Ask SLURM by its commands; over HTTP where they are not installed and its API is named."""
     if not starts:
         return ()
+    if tools is None and os.environ.get(REST_URL) and shutil.which("squeue") is None:
+        from infra.slurm.slurmrestd import list_jobs  # noqa: PLC0415  # an HTTP client, for those who need one
+
+        return list_jobs({number for number, _ in starts.values()})
     asked = ",".join(map(str, sorted({number for number, _ in starts.values()})))
     answer = (tools or Tools()).ask("squeue", "-h", "-t", "all", "-j", asked, "-O", QUEUE_FORMAT)
     if answer.verdict is not None and answer.verdict.kind is Kind.UNKNOWN_JOB:

@@ -57,6 +57,11 @@ def connect(environment: Mapping[str, str]) -> RestClient:
     return RestClient(address, user=user, file=TokenFile(path, user) if path else None)
 
 
+def list_jobs(numbers: Collection[int], environment: Mapping[str, str] = os.environ) -> list[Listed]:
+    """Return what SLURM knows of the jobs with these numbers, in one question. Raises TransportUnavailableError."""
+    return open_slurmrestd("/", environment).listed(frozenset(numbers))
+
+
 @dataclass(slots=True, kw_only=True)
 class _Queue:
     """What was said of some jobs last, and until when that will do."""
@@ -122,6 +127,16 @@ class SlurmrestdTransport:
                 self._end(number)
         self._queue = _Queue()
 
+    def listed(self, numbers: frozenset[int], tags: frozenset[str] = frozenset()) -> list[Listed]:
+        """Return what the queue says of the jobs with these numbers or tags."""
+        verdict, answer = self._reach().get("jobs")
+        if verdict.meaning is not Meaning.FINE:
+            raise TransportUnavailableError(f"slurmrestd does not list the queue: {verdict.words}")
+        try:
+            return list(read_jobs(answer, numbers=numbers, tags=tags))
+        except StrangeAnswerError as error:
+            raise TransportUnavailableError(f"slurmrestd's list of the queue cannot be read: {error}") from None
+
     def _end(self, number: int) -> None:
         verdict, _ = self._reach().delete(f"job/{number}")
         if verdict.meaning is Meaning.REFUSED:
@@ -147,7 +162,7 @@ class SlurmrestdTransport:
     def _search(self, tags: Collection[str]) -> Mapping[str, int]:
         """Return the numbers of the jobs with these tags. Of two, the first; the second will find that out itself."""
         found: dict[str, int] = {}
-        for one in self._ask(numbers=frozenset(), tags=frozenset(tags)):
+        for one in self.listed(frozenset(), frozenset(tags)):
             found[one.tag] = min(one.number, found.get(one.tag, one.number))
         return found
 
@@ -156,20 +171,11 @@ class SlurmrestdTransport:
         began, numbers = self.monotonic(), frozenset(name.number for name in names)
         if began < self._queue.until and numbers <= self._queue.numbers:
             return self._queue.listed
-        found = self._ask(numbers=numbers, tags=frozenset(name.tag for name in names))
+        found = self.listed(numbers, frozenset(name.tag for name in names))
         took = self.monotonic() - began
         until = began + took * (1 + PATIENCE) if took > QUICK_SECONDS else began
         self._queue = _Queue(listed={one.number: one for one in found}, numbers=numbers, until=until)
         return self._queue.listed
-
-    def _ask(self, *, numbers: frozenset[int], tags: frozenset[str]) -> list[Listed]:
-        verdict, answer = self._reach().get("jobs")
-        if verdict.meaning is not Meaning.FINE:
-            raise TransportUnavailableError(f"slurmrestd does not list the queue: {verdict.words}")
-        try:
-            return list(read_jobs(answer, numbers=numbers, tags=tags))
-        except StrangeAnswerError as error:
-            raise TransportUnavailableError(f"slurmrestd's list of the queue cannot be read: {error}") from None
 
     def _reach(self) -> RestClient:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.slurm.inquiry import ended_jobs
 from infra.slurm.pace import Pace
 from infra.slurm.rest_client import RestClient, read_address
 from infra.slurm.slurmrestd import PATH, QUICK_SECONDS, SlurmrestdTransport, open_slurmrestd
@@ -177,6 +178,20 @@ def test_the_environment_names_slurmrestd_token_and_user(cluster: RestCluster) -
     job = json.loads(request.content)["job"]
     inherited = {"PATH": PATH, "LANG": "C.UTF-8"}
     assert job["environment"] in (inherited, [f"{name}={value}" for name, value in inherited.items()])
+
+
+def test_the_sweepers_question_goes_over_http_where_there_is_no_command(
+    cluster: RestCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cluster.transport.submit(cluster.held("a.1"))
+    cluster.transport.submit(cluster.held("a.2"))
+    cluster.daemon.end(1, JobState.FAILED, exit_code=3)
+    monkeypatch.setenv("PHASELINE_SLURMRESTD_URL", URL)
+    monkeypatch.setenv("PHASELINE_SLURMRESTD_TOKEN_FILE", str(cluster.token))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked(cluster)
+    assert ended_jobs(["1.0", "2.0", "3.0", "nonsense"]) == {"1.0": True, "2.0": False}
+    assert asked(cluster) == ["GET /slurm/V/jobs"]
 
 
 def test_submissions_keep_a_pace(cluster: RestCluster) -> None:
