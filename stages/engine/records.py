@@ -63,6 +63,12 @@ def is_earlier_start(job: str, of: str) -> bool:
     return number == same != "" and start.isdecimal() and latest.isdecimal() and int(start) < int(latest)
 
 
+def is_first_start(job: str) -> bool:
+    """Tell whether a job (`123.0`), or what is none (`-`), was never requeued."""
+    start = job.rpartition(".")[2]
+    return not start.isdecimal() or int(start) == 0
+
+
 def printable(text: str) -> str:
     """Return `text` on one line of printable ASCII, anything else as `?`."""
     text = text.strip()

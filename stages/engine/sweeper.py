@@ -19,7 +19,7 @@ from stages.engine.finding import Action, Finding
 from stages.engine.garbage import Garbage, by_dataset
 from stages.engine.mender import Mender
 from stages.engine.owner import Owners
-from stages.engine.records import is_earlier_start
+from stages.engine.records import is_earlier_start, is_first_start
 from stages.engine.sightings import Sightings
 from stages.engine.store import Store, storage_error
 
@@ -127,6 +127,8 @@ class Sweeper:
 
     def end_former(self, job: str) -> list[Finding]:
         """End at once what earlier starts of the job that this process runs in hold. Raises StorageError."""
+        if is_first_start(job):
+            return []
         try:
             working = sorted(self._store.fs.listdir(self._at.work))
         except OSError as error:

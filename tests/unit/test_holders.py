@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Mapping
 
 import pytest
 
+from stages.engine.errors import StorageError
 from stages.engine.finding import Action, Finding
 from stages.engine.holders import Bulletin
 from stages.engine.sightings import Sightings
@@ -123,11 +125,21 @@ class TestFormerStarts:
         yard.poller(FakeWork(), who=me).poll()
         assert yard.names("B") == ["ds1", "ds2"]
 
-    @pytest.mark.parametrize("job", ["-", "7.0", "8.1"])
-    def test_who_was_not_requeued_ends_nothing(self, yard: Yard, job: str) -> None:
+    @pytest.mark.parametrize("job", ["-", "7.0"])
+    def test_who_was_not_requeued_does_not_even_look(self, yard: Yard, job: str) -> None:
         take(yard, "ds1", "7.0")
+        yard.fs.fail("listdir", "_work", errno.EIO)
         assert yard.sweeper(who=identity(job=job)).end_former(job) == []
+
+    def test_another_job_that_was_requeued_ends_nothing(self, yard: Yard) -> None:
+        take(yard, "ds1", "7.0")
+        assert yard.sweeper(who=identity(job="8.1")).end_former("8.1") == []
         assert "ended.first.1" not in registers(yard.a / "ds1")
+
+    def test_a_storage_that_fails_is_said(self, yard: Yard) -> None:
+        yard.fs.fail("listdir", "_work", errno.EIO)
+        with pytest.raises(StorageError):
+            yard.sweeper(who=identity(job="7.1")).end_former("7.1")
 
     def test_an_orphan_of_the_earlier_start_publishes_nothing_any_more(self, yard: Yard) -> None:
         """It finds the register taken, whatever it did meanwhile; what the heir publishes is the heir's."""
