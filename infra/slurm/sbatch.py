@@ -1,6 +1,6 @@
 """The transport `sbatch`: jobs of a SLURM cluster, by the command line tools that every site has.
 
-One `squeue` answers for all jobs of a turn; a job that has just ended, or is not listed any more, costs one `scontrol`,
+One `squeue` answers for all jobs of a turn; one that has just failed, or is not listed any more, costs one `scontrol`,
 and `sacct` where there is accounting and SLURM remembers too little. A job is its number and its directory; what a
 restarted worker needs stands there. Not a word of JSON: before 24.11 squeue cannot filter it, nor scontrol print it.
 """
@@ -160,15 +160,17 @@ class SbatchTransport:
         seen = self._seen.setdefault(name, _Seen(since=self.monotonic()))
         if seen.report is None:
             with storage(name.directory):
-                seen.report = self._end(name, number, seen, is_listed=one is not None)
+                seen.report = self._end(name, number, seen, listed=one)
         report = seen.report
         if report is not None and report.state.phase is not Phase.OVER:
             seen.report = None  # not the last word
         return report
 
-    def _end(self, name: JobId, number: int, seen: _Seen, *, is_listed: bool) -> JobReport | None:
-        """Return how a job ended, once this is known as well as it ever will be."""
-        if seen.shown is None and (is_listed or not seen.is_forgotten):
+    def _end(self, name: JobId, number: int, seen: _Seen, *, listed: Listed | None) -> JobReport | None:
+        """Return how a job ended, once this is known as well as it ever will be. The queue tells of success all."""
+        if seen.shown is None and listed is not None and listed.state == JobState.COMPLETED:
+            seen.shown = listed
+        if seen.shown is None and (listed is not None or not seen.is_forgotten):
             seen.shown = self._show(number, name.tag)
             seen.is_forgotten = seen.shown is None
         if seen.shown is None:

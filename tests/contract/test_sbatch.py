@@ -44,7 +44,7 @@ def test_an_identifier_is_all_that_a_restarted_worker_needs(cluster: SbatchClust
     assert report_of(cluster.worker(), job).exit_code == 3
 
 
-def test_one_question_for_all_jobs_and_one_more_for_each_end(cluster: SbatchCluster) -> None:
+def test_one_question_for_all_jobs_and_one_more_for_each_that_fails(cluster: SbatchCluster) -> None:
     jobs = [cluster.transport.submit(cluster.held(f"a.{number}")) for number in range(5)]
     wait_for(cluster.transport, jobs[0], JobState.RUNNING)
     before = len(cluster.calls("squeue"))
@@ -54,9 +54,12 @@ def test_one_question_for_all_jobs_and_one_more_for_each_end(cluster: SbatchClus
     assert len(cluster.calls("squeue")) == before + 2
     cluster.tell(jobs[0], 0)
     wait_for(cluster.transport, jobs[0], JobState.COMPLETED)
+    assert cluster.calls("scontrol") == []
+    cluster.tell(jobs[1], 7)
+    wait_for(cluster.transport, jobs[1], JobState.FAILED)
     for _ in range(3):
         cluster.transport.look(jobs)
-    assert cluster.calls("scontrol") == [f"scontrol show job {number_of(jobs[0])}"]
+    assert cluster.calls("scontrol") == [f"scontrol show job {number_of(jobs[1])}"]
     assert cluster.calls("sacct") == []
 
 
