@@ -8,7 +8,6 @@ from functools import partial
 
 from infra.slurm.inquiry import ends_of_jobs, judge_ends, starts_of
 from infra.slurm.tools import Tools
-from infra.slurm.transport import TransportUnavailableError
 from infra.slurm.transports import AUTO, REST_URL, SBATCH, choose_transport
 
 ANSWER_SECONDS = (
@@ -23,25 +22,12 @@ def connect(root: str) -> Ask | None:
     del root
     if choose_transport(AUTO) == SBATCH:
         return partial(ends_of_jobs, tools=Tools(call_seconds=ANSWER_SECONDS))
-    return _ask_slurmrestd() if os.environ.get(REST_URL) else None
+    return _ask_slurmrestd if os.environ.get(REST_URL) else None
 
 
-def _ask_slurmrestd() -> Ask:
-    """Ask for the whole queue, once. Raises AddressError for an environment that does not say how."""
-    from infra.slurm.rest_errors import Meaning  # noqa: PLC0415 - an HTTP client, for those who need one
-    from infra.slurm.rest_jobs import read_jobs  # noqa: PLC0415 - the same
-    from infra.slurm.slurmrestd import connect as connect_slurmrestd  # noqa: PLC0415 - the same
+def _ask_slurmrestd(claims: Collection[str]) -> Mapping[str, bool | str]:
+    """Ask for the queue, once. Raises TransportUnavailableError, ModuleNotFoundError without an HTTP client."""
+    from infra.slurm.slurmrestd import list_jobs  # noqa: PLC0415 - an HTTP client, for those who need one
 
-    client = connect_slurmrestd(os.environ)
-
-    def ask(claims: Collection[str]) -> Mapping[str, bool | str]:
-        starts = starts_of(claims)
-        if not starts:
-            return {}
-        verdict, answer = client.get("jobs")
-        if verdict.meaning is not Meaning.FINE:
-            raise TransportUnavailableError(f"slurmrestd does not list the queue: {verdict.words}")
-        numbers = frozenset(number for number, _ in starts.values())
-        return judge_ends(starts, list(read_jobs(answer, numbers=numbers, tags=frozenset())))
-
-    return ask
+    starts = starts_of(claims)
+    return judge_ends(starts, list_jobs({number for number, _ in starts.values()})) if starts else {}
