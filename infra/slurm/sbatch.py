@@ -35,6 +35,7 @@ from infra.slurm.transport import JobReport, TransportUnavailableError
 # A queue that comes within this time is asked for at each look; else a tenth of the time goes to it.
 QUICK_SECONDS = 0.5
 PATIENCE = 9.0
+AGE_SECONDS_MAX = 20.0  # a controller that is restarted lets one question wait for long: that is no long queue
 CANCELLED_AT_ONCE = 100  # numbers on one command line
 ACCOUNTING_LAG_SECONDS = 8.0  # how long accounting may take to say who cancelled a job
 ACCOUNTING_AGAIN_SECONDS = 10.0  # between two questions about a job that accounting does not know yet
@@ -127,7 +128,8 @@ class SbatchTransport:
         if began >= self._listed_until:
             self._listed = self._queue()
             took = self.monotonic() - began
-            self._listed_until = began + took * (1 + PATIENCE) if took > QUICK_SECONDS else began
+            age = min(took * PATIENCE, AGE_SECONDS_MAX)
+            self._listed_until = began + took + age if took > QUICK_SECONDS else began
         return self._listed
 
     def _queue(self) -> Mapping[int, Listed]:

@@ -36,6 +36,7 @@ PATH = "/usr/local/bin:/usr/bin:/bin"
 # A queue that comes within this time is asked for whenever somebody wants to know; else a tenth of the time goes to it.
 QUICK_SECONDS = 0.5
 PATIENCE = 9.0
+AGE_SECONDS_MAX = 20.0  # a controller that is restarted lets one question wait for long: that is no long queue
 
 
 def open_slurmrestd(jobs_directory: str, environment: Mapping[str, str] = os.environ) -> SlurmrestdTransport:
@@ -173,7 +174,8 @@ class SlurmrestdTransport:
             return self._queue.listed
         found = self.listed(numbers, frozenset(name.tag for name in names))
         took = self.monotonic() - began
-        until = began + took * (1 + PATIENCE) if took > QUICK_SECONDS else began
+        age = min(took * PATIENCE, AGE_SECONDS_MAX)
+        until = began + took + age if took > QUICK_SECONDS else began
         self._queue = _Queue(listed={one.number: one for one in found}, numbers=numbers, until=until)
         return self._queue.listed
 
