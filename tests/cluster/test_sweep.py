@@ -113,3 +113,21 @@ def test_without_a_controller_the_sweep_goes_on_and_says_so(make_site: MakeSite,
     site.ground.gates.open("ds0.1")
     site.wait(run, RunState.COMPLETED, 120)
     site.finish()
+
+
+def test_what_a_preemption_has_killed_counts_nowhere(make_site: MakeSite, own_cluster: Cluster) -> None:
+    """Its poller takes longer to let go than this site lets it."""
+    site = make_site(own_cluster, "carry_through_gate", lease_seconds=LONG_LEASE)
+    site.ground.add(1)
+    slow = {**site.ground.environment, "PHASELINE_GRACE_SECONDS": "600"}
+    run = site.ask("poll", *site.poller(), partition="low-cancel", exclude="n2,n3,n4", cpus=8, environment=slow)
+    site.ground.gates.wait("ds0.1")
+    site.wait(run, RunState.RUNNING)
+    own_cluster.ask("sbatch", "-p", "cpu", "-w", "n1", "-c", "8", "-o", "/dev/null", "--wrap", "true")
+    assert "preempted" in site.wait(run, RunState.CRASHED, 120)
+    assert f"its job {site.job(run)}.0 on " in sweep(site).stdout
+    (end,) = (site.ground.root / "RAW" / "ds0").glob("ended.*.1")
+    said = os.readlink(end)
+    assert said.startswith("retry:-:0:0:0:lost: its job ")
+    assert said.endswith(" was preempted")
+    site.finish()
