@@ -43,13 +43,12 @@ MEMORY_MB = 64
 
 
 def measure(place: Place) -> list[Figure]:
-    """Bring a cluster up, measure all there is, take it down."""
-    with _cluster() as cluster:
-        return [
-            *_carried(cluster, place),
-            *slurm_questions.measure(cluster, place),
-            *slurm_stack.measure(cluster, place),
-        ]
+    """Measure all there is, each part on a cluster of its own: one remembers what it has had for minutes."""
+    found: list[Figure] = []
+    for part in (_carried, slurm_questions.measure, slurm_stack.measure):
+        with _cluster() as cluster:
+            found += part(cluster, place)
+    return found
 
 
 @contextmanager
