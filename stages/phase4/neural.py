@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 WINDOW = 8  # tokens that the next one is predicted from
 EMBEDDED, HIDDEN = 64, 128
 BATCH, STEPS_MAX, EPOCHS_MAX = 256, 1500, 10
-MULTIPLICATIONS_MAX = 40e9  # in the last layer, which is nearly all of them: some ten seconds on one core
+MULTIPLICATIONS_MAX = 40e9  # on a CPU, in the last layer, which is nearly all of them: some ten seconds on one core
 LEARNING_RATE = 3e-3
 EVALUATED = 8192  # windows at once
 
@@ -78,7 +78,7 @@ def train(stream: Ints, heldout: Ints, size: int, *, pad: int, seed: int) -> Neu
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = _network(torch, size).to(device)
     contexts, targets = windows(stream, pad), stream
-    affordable = int(MULTIPLICATIONS_MAX / (BATCH * HIDDEN * size))
+    affordable = STEPS_MAX if device == "cuda" else int(MULTIPLICATIONS_MAX / (BATCH * HIDDEN * size))
     steps = max(1, min(STEPS_MAX, affordable, EPOCHS_MAX * -(-len(stream) // BATCH)))
     random = np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
