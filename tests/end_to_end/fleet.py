@@ -19,7 +19,7 @@ from stages.engine.errors import ExitCode
 from tests.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CATALOG = CHECKOUT / "tests" / "catalog_tiny"
+CATALOG = Path(os.environ.get("STORM_CATALOG") or CHECKOUT / "tests" / "catalog_tiny")
 END_SECONDS = 60.0
 ORPHAN_SECONDS = 1.0  # how long it goes on after it has come back
 FIRST_NUMBER = 1000  # of the jobs that pollers believe to be in
@@ -130,8 +130,15 @@ class Fleet:
         own = {"SLURM_JOB_ID": str(number), "SLURM_RESTART_COUNT": str(restart)} if words[0] == "poll" else {}
         with log.open("ab") as output:
             return subprocess.Popen(
-                phaseline(*words), env=environment(self._root, **self._more, **own), stdout=output, stderr=output
+                self._command(words, number),
+                env=environment(self._root, **self._more, **own),
+                stdout=output,
+                stderr=output,
             )
+
+    def _command(self, words: tuple[str, ...], number: int) -> list[str]:
+        """Return the command line of the place `number`."""
+        return phaseline(*words)
 
     def _start_anew(self, member: Member) -> None:
         member.process = self._start(member.words, member.number, member.starts, member.log)
