@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -55,6 +56,10 @@ def spec(jobs: Path, tag: str, *command: str) -> JobSpec:
     )
 
 
+def number_of(job: str) -> str:
+    return job.partition(":")[0]
+
+
 def shown(cluster: Cluster, job: str) -> Mapping[str, str]:
     """Return what SLURM keeps of a job, by its own words, without what is of the moment and the job's own directory."""
     number, _, directory = job.partition(":")
@@ -90,13 +95,20 @@ def test_slurm_keeps_the_same_of_a_job_as_by_sbatch(cluster: Cluster, tmp_path: 
     for number, transport in enumerate((SbatchTransport(str(tmp_path), tools=tools), rest(cluster, tmp_path))):
         one = replace(spec(tmp_path, f"a.{number}", "sleep", "60"), **SPECS[kind])  # pyright: ignore[reportArgumentType]  # by name
         job = transport.submit(one)
+        wait_for(transport, job, JobState.RUNNING)
         kept.append(shown(cluster, job))
         transport.cancel([job])
+        wait_until(
+            lambda job=job: number_of(job) not in cluster.ask("squeue", "-h", "-o", "%A").split(), LIMIT_SECONDS, job
+        )
     by_sbatch, by_rest = kept
     assert by_rest == by_sbatch
 
 
-def test_a_token_that_expires_is_said_and_the_next_one_used(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_token_that_expires_is_said_and_the_next_one_used(
+    cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     token, jobs = tmp_path / "token", tmp_path / "jobs"
     jobs.mkdir()
     token.touch(0o600)
@@ -112,6 +124,8 @@ def test_a_token_that_expires_is_said_and_the_next_one_used(cluster: Cluster, tm
     assert report_of(transport, job).state.phase is not Phase.OVER
     transport.cancel([job])
     assert wait_for(transport, job, JobState.CANCELLED).state is JobState.CANCELLED
+    assert "httpcore" in {record.name.partition(".")[0] for record in caplog.records}
+    assert token.read_text().strip().removeprefix("SLURM_JWT=") not in caplog.text
 
 
 @pytest.mark.parametrize("secret", ["nonsense", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdW4iOiJyb290In0.AAAA"])
