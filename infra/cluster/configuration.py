@@ -98,7 +98,7 @@ PartitionName=main Nodes={all} Default=YES MaxTime=INFINITE PriorityTier=10 Pree
 PartitionName=cpu Nodes={plain} MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF State=UP
 PartitionName=gpu Nodes={gpu} MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF State=UP
 PartitionName=low Nodes={all} MaxTime=INFINITE PriorityTier=1 PreemptMode=REQUEUE State=UP
-PartitionName=low-cancel Nodes={all} MaxTime=INFINITE PriorityTier=1 PreemptMode=CANCEL GraceTime=5 State=UP
+PartitionName=low-cancel Nodes={all} MaxTime=INFINITE PriorityTier=1 PreemptMode=CANCEL GraceTime=12 State=UP
 """
 
 _BY_LOOKING = """\

@@ -11,7 +11,7 @@ from tests.cluster.clusters import a_cluster
 from tests.cluster.conftest import MakeSite
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
 FORGETFUL = Shape(min_job_age_seconds=3, kill_wait_seconds=3)
 LONG_SECONDS = 120.0
@@ -77,7 +77,7 @@ def test_what_slurm_has_forgotten_is_known_by_the_jobs_own_files(make_site: Make
         jobs = {run: site.job(run) for run in runs}
         for run in (failed, killed):
             (site.directory(run) / "go").touch()
-        wait_until(lambda: not set(jobs.values()) & set(known(own)), 90, "SLURM has forgotten them")
+        wait_until(lambda: not set(jobs.values()) & set(known(own)), 180, "SLURM has forgotten them")
         site.next_worker()
         site.wait(left, RunState.COMPLETED, LONG_SECONDS)
         assert "exit code 7" in site.wait(failed, RunState.FAILED, LONG_SECONDS)

@@ -34,7 +34,7 @@ OF_THE_MOMENT = frozenset(
     {
         *("JobId", "Comment", "JobState", "Reason", "Priority", "Scheduler", "NodeList", "BatchHost", "AllocNode:Sid"),
         *("RunTime", "SubmitTime", "EligibleTime", "AccrueTime", "StartTime", "EndTime", "LastSchedEval", "Deadline"),
-        *("SuspendTime", "SecsPreSuspend", "PreemptTime", "Command"),
+        *("SuspendTime", "SecsPreSuspend", "PreemptTime", "Command", "Nodes", "CPU_IDs"),
     }
 )
 

@@ -40,7 +40,7 @@ def kill(site: Site, run: str) -> None:
     """End all that works for a job at once: nothing of it can let go of what it holds."""
     sign = f"SLURM_JOB_ID={site.job(run)}".encode()
     for pid in site.processes():
-        with suppress(ProcessLookupError, FileNotFoundError):  # gone with one before
+        with suppress(OSError):  # gone with one before, or just going
             if sign in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 os.kill(pid, signal.SIGKILL)
 
@@ -93,7 +93,13 @@ def test_a_job_that_runs_makes_no_silent_heartbeat_look_alive(make_site: MakeSit
     processes = site.processes()
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: "was silent for more than 2 s" in sweep(site).stdout, 60, lambda: "still taken for alive")
+    said: list[str] = []
+
+    def is_given_up() -> bool:
+        said.append(sweep(site).stdout)
+        return "was silent for more than 2 s" in said[-1]
+
+    wait_until(is_given_up, 60, lambda: f"still taken for alive: {said}")
     site.wait_for_slurm(run, "RUNNING")
     for pid in processes:
         os.kill(pid, signal.SIGCONT)
