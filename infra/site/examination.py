@@ -6,8 +6,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infra.containers.image import DIRECTORY as IMAGES
@@ -37,7 +37,6 @@ class Site:
     root: str
     clone: Path
     wait_seconds: float = WAIT_SECONDS
-    waiting: Callable[[], None] = field(default=lambda: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +178,7 @@ def _probe(site: Site, name: str, specs: Sequence[JobSpec]) -> Iterator[Finding]
     sent = [replace(spec, command=probe.command(site.root, spec.command)) for spec in specs]
     try:
         transport = open_transport(name, os.path.join(site.root, "_jobs"))
-        probes = Probing(transport=transport, wait_seconds=site.wait_seconds, waiting=site.waiting).send(sent)
+        probes = Probing(transport=transport, wait_seconds=site.wait_seconds).send(sent)
     except (TransportUnavailableError, SubmissionRefusedError, OSError, SystemExit) as error:
         yield fault("probe", f"no probe could be sent: {error}", "mend that, then examine again")
         return

@@ -42,6 +42,9 @@ def judge(one: Probe, here: Here) -> Iterator[Finding]:
     if one.ended is not None and one.told is not None and one.told - one.ended > SEEN_SECONDS:
         late = one.told - one.ended
         yield warning(node, f"what it wrote was seen here {late:.0f} s late", "look at docs/clusters.md, mount options")
+    if one.spec.time_limit_seconds is not None and not report.ends_at:
+        todo = "report this: the job's script should have said it (PHASELINE_ENDS_AT)"
+        yield warning(node, "a job does not learn when its time limit ends it", todo)
     yield ok(node, _runtimes(report))
     if one.spec.gpus and not report.gpus:
         yield warning(node, "a job with a GPU is shown none (CUDA_VISIBLE_DEVICES is empty)", "ask the site: gres.conf")

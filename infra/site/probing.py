@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from infra.site import probe
 from infra.slurm.spec import JobSpec
@@ -45,7 +45,6 @@ class Probing:
     wait_seconds: float
     now: Callable[[], float] = time.time
     pause: Callable[[float], None] = time.sleep
-    waiting: Callable[[], None] = field(default=lambda: None)
 
     def send(self, specs: Sequence[JobSpec]) -> list[Probe]:
         """Hand the probes in and wait for them; those that have not begun by then are cancelled.
@@ -81,7 +80,6 @@ class Probing:
             reports = self.transport.look([one.job for one in open_ones])
             for one in open_ones:
                 self._note(one, reports[one.job], asked)
-            self.waiting()
             self.pause(LOOK_SECONDS)
 
     def _is_done(self, one: Probe) -> bool:

@@ -123,6 +123,13 @@ def test_a_gpu_that_a_job_is_not_shown_is_a_warning() -> None:
     assert not any("is shown none" in line for line in lines(one))
 
 
+def test_a_job_that_does_not_learn_when_it_ends_is_a_warning() -> None:
+    one = told(ends="")
+    assert lines(one) == lines(told())
+    one.spec = replace(SPEC, time_limit_seconds=300)
+    assert any("does not learn when its time limit ends it" in line for line in lines(one))
+
+
 def test_a_node_for_few_kinds_of_containers_says_so() -> None:
     one = told(runtimes="", namespaces="0")
     one.output = one.output.replace("probe fuse=usable\n", "")
