@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
-from stages.engine import archive, names, reruns
+from stages.engine import archive, holders, names, reruns
 from stages.engine.archive import Archived
 from stages.engine.attemptlog import AttemptLog
 from stages.engine.drain import Drain
@@ -21,7 +21,7 @@ from stages.engine.owner import Owners, Silence
 from stages.engine.policy import Cause
 from stages.engine.poller import Poller
 from stages.engine.publication import PUBLISH, Publication, Terms, Verdict
-from stages.engine.records import ADMIN, Ended, EndKind, Taken
+from stages.engine.records import ADMIN, Ended, EndKind, Taken, is_earlier_start
 from stages.engine.sightings import Freshness, Sightings
 from stages.engine.state import Markers
 from stages.engine.store import Claim, Store
@@ -189,6 +189,16 @@ class GrantsNothing(Mender):
 
 
 _ADMINS = Taken(token=ADMIN, host="-", pid=0, job="-").value
+
+
+class ClearsUpFirst(Sweeper):
+    """STALE: a requeued job decides the end of what its earlier start holds, before anything of that goes."""
+
+    def end_former(self, job: str) -> list[Finding]:
+        for attempt, owner in list(holders.held(self._store, sorted(self._store.fs.listdir(self._at.work)))):
+            if is_earlier_start(owner.job, job):
+                self._store.fs.remove_tree(self._at.attempt(attempt))
+        return super().end_former(job)
 
 
 class Unguarded(Sweeping):

@@ -286,6 +286,13 @@ MUTANTS: Final = (
         right_alone=False,
     ),
     _mutant(
+        "clears up after an earlier start first",
+        "STALE",
+        "I",
+        named("requeued, and the former start lives on"),
+        Engine(sweeper=actors.ClearsUpFirst),
+    ),
+    _mutant(
         "looks once",
         "STALE",
         "I5",
