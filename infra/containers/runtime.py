@@ -228,6 +228,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 def _check(container: Container) -> None:
     if not container.image or container.image.startswith("-") or not _in_one_line(container.image):
         raise ContainerError(f"no image for {container.runtime}: {container.image!r}; set the job variable `image`")
+    if container.image.endswith(".sif") and container.runtime is not Runtime.APPTAINER:
+        raise ContainerError(
+            f"only apptainer runs a .sif, {container.runtime} a root tree: phaseline image build STAGE --with tree"
+        )
     if not container.command:
         raise ContainerError("there is no command to run in the image; set the job variable `command`")
     for path in (container.working_directory, *(path for b in container.binds for path in (b.source, b.target))):

@@ -57,6 +57,6 @@ def contained(spec: JobSpec, runtime: Runtime, image: Image, binds: Sequence[str
         working_directory=spec.working_directory,
         binds=binds_of([*(Bind(source=path, target=path) for path in seen), *map(parse_bind, binds)]),
         environment=tuple(sorted({*environment, *OF_THE_NODE})),
-        has_gpus=spec.gpus > 0 or any(one.startswith("gpu") for one in spec.gres),
+        has_gpus=spec.gpus > 0 or any(one.partition(":")[0] == "gpu" for one in spec.gres),
     )
     return replace(spec, command=argument_list(container), environment=environment, working_directory=spec.directory)

@@ -115,8 +115,9 @@ def test_stages_that_contradict_each_other_run_side_by_side(
     for stage in VERSIONS:
         assert "exit code 0" in site.wait(stage, RunState.COMPLETED)
     for stage, version in VERSIONS.items():
-        said = (result / f"{stage}.txt").read_text().splitlines() if stage == "second" else []
-        assert not said or (said[0] == f"six {version}" and "phaseline" in said)
+        said = (result / f"{stage}.txt").read_text().splitlines()
+        assert said[0] == f"six {version}"
+        assert "phaseline" in said
         assert [line for line in said if line.lower().startswith(("prefect", "fastapi"))] == []
     manifest = json.loads((result / "manifest.json").read_text())
     assert manifest["image"] == images.images["second"].described
@@ -166,7 +167,9 @@ def test_signals_reach_the_command_and_its_end_comes_out(
     wait_until(lambda: "heard 10" in site.lines("listens"), 60, lambda: str(site.lines("listens")))
     site.cancel("listens")
     site.wait("listens", RunState.CANCELLED)
-    assert [line for line in site.printed("listens") if line.startswith("heard")] == ["heard 10", "heard 15"]
+    heard = [line for line in site.printed("listens") if line.startswith("heard")]
+    assert heard[:2] == ["heard 10", "heard 15"]
+    assert set(heard[2:]) <= {"heard 15"}, "SLURM tells all, and apptainer passes it on: a poller takes that for one"
     assert "exit code 7" in site.wait("fails", RunState.FAILED)
     assert "SIGSEGV" in site.wait("dies", RunState.CRASHED)
     assert "not found" in site.wait("missing", RunState.FAILED)

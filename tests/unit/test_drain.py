@@ -60,8 +60,28 @@ print(drain.times, select.select([drain.fd], [], [], 0)[0])
 
 
 def test_wake_ups_are_taken_once() -> None:
+    """And a burst is one request: SLURM and a container runtime say the same."""
     found = subprocess.run([sys.executable, "-c", WAKES], capture_output=True, text=True, check=True)
-    assert found.stdout == "100 []\n"
+    assert found.stdout == "1 []\n"
+
+
+AGAIN = """
+import os, signal, time
+from stages.engine import drain as module
+drain = module.Drain()
+drain.install()
+for _ in range(2):
+    os.kill(os.getpid(), signal.SIGTERM)
+    until = time.monotonic() + module.ECHO_SECONDS
+    while time.monotonic() < until:
+        drain.wait(until - time.monotonic())
+print(drain.times)
+"""
+
+
+def test_who_asks_again_later_means_it() -> None:
+    found = subprocess.run([sys.executable, "-c", AGAIN], capture_output=True, text=True, check=True)
+    assert found.stdout == "2\n"
 
 
 def test_the_clock_of_a_poller_is_the_real_one() -> None:

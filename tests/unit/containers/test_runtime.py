@@ -94,6 +94,13 @@ def test_what_cannot_be_started_is_refused(runtime: Runtime, changed: dict[str, 
         words(runtime, **changed)
 
 
+def test_a_sif_is_apptainers_alone() -> None:
+    assert "/i.sif" in words(Runtime.APPTAINER, image="/i.sif")
+    for runtime in (Runtime.CHARLIECLOUD, Runtime.PODMAN):
+        with pytest.raises(ContainerError, match=f"{runtime} a root tree: phaseline image build"):
+            words(runtime, image="/i.sif")
+
+
 def test_paths_with_commas_and_quotes_arrive() -> None:
     odd = (Bind(source='/a,"b', target="/in side"),)
     assert '--mount=type=bind,"src=/a,""b",dst=/in side' in words(Runtime.PODMAN, binds=odd)
