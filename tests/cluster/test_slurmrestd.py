@@ -64,6 +64,7 @@ def shown(cluster: Cluster, job: str) -> Mapping[str, str]:
     """Return what SLURM keeps of a job, by its own words, without what is of the moment and the job's own directory."""
     number, _, directory = job.partition(":")
     said = cluster.ask("scontrol", "-d", "show", "job", number).replace(directory, "DIRECTORY")
+    said = said.replace("TimeLimit=UNLIMITED", "TimeLimit=365-00:00:00")  # what its backfill makes of none
     pairs = re.findall(r"(?:^|\s)([A-Z][\w/:]*)=(.*?)(?=\s[A-Z][\w/:]*=|\s*$)", said, re.MULTILINE)
     return {name: value for name, value in pairs if name not in OF_THE_MOMENT}
 
