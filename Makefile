@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster bench bench-slurm lock clean
+.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster verify-nfs bench bench-slurm lock clean
 
 bin := .venv/bin
 export TMPDIR := $(CURDIR)/.tmp
@@ -59,6 +59,10 @@ verify-prefect: setup ## minutes beside a server that goes away, and limits that
 verify-cluster: setup ## whatever SLURM does to a job, on private clusters: side by side
 	@echo '== on a private SLURM'
 	@$(bin)/python -m pytest tests/cluster -n 8 --maxschedchunk 1 -m cluster $(ARGS)
+
+verify-nfs: setup ## real NFS with two clients, three kinds of mount side by side, in user-mode-linux (five minutes at most)
+	@echo '== on real NFS'
+	@timeout 300 $(bin)/python -m pytest tests/nfs -n 3 --dist loadgroup -m nfs $(ARGS)
 
 bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'

@@ -23,7 +23,7 @@ set -euo pipefail
 trap 'finish "line $LINENO of init.sh failed: see boot.log"' ERR
 
 mkdir -p /dev/shm
-for place in /run /tmp /dev/shm; do mount -t tmpfs tmpfs "$place"; done
+for place in /run /dev/shm; do mount -t tmpfs tmpfs "$place"; done
 mkdir -p /run/netns /run/rpcbind /run/lock
 cp -a /etc/. /mnt/etc/ 2>/dev/null || true
 cp -n "$PACKAGES/etc/netconfig" /mnt/etc/
@@ -46,14 +46,14 @@ mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs
 mount -t nfsd nfsd /proc/fs/nfsd
 case $EXPORT in
     ext4)
-        truncate -s 400M /dev/shm/disk
+        truncate -s 300M /dev/shm/disk
         mkfs.ext4 -q -F /dev/shm/disk
         mount -o loop /dev/shm/disk /mnt/data
         rmdir /mnt/data/lost+found
         ;;
     tmpfs) mount -t tmpfs tmpfs /mnt/data ;;
 esac
-chmod 1777 /mnt/data /tmp
+chmod 1777 /mnt/data /mnt/tmp
 ip link set lo up
 hostname server
 ours rpcbind -w
@@ -93,6 +93,6 @@ client a 1
 client b 2
 grep ' /mnt/[ab] ' /proc/mounts
 cd "$CHECKOUT"
-export PYTHONDONTWRITEBYTECODE=1 PACKAGES HOME=/tmp TMPDIR=/tmp LC_ALL=C.UTF-8
+export PYTHONDONTWRITEBYTECODE=1 PACKAGES HOME=/mnt/tmp TMPDIR=/mnt/tmp LC_ALL=C.UTF-8
 "$PYTHON" -m tests.nfs.agent /mnt/exchange
 finish asked

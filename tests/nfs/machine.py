@@ -35,12 +35,23 @@ Where = Literal["server", "a", "b"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """How the clients mount, and what the server exports (`tmpfs` or `ext4`)."""
+    """How the clients mount, and what the server exports (`tmpfs` or `ext4`).
+
+    Only a real disk's file system shows the hole within a tick: a tmpfs directory changes its size with each name.
+    """
 
     name: str
     version: str
     options: str = ""
-    export: str = "tmpfs"
+    export: str = "ext4"
+
+
+V3, POSITIVE, V4 = "v3", "v3 lookupcache=positive", "v4.2"
+MOUNTS = {
+    V3: Mount(name=V3, version="3"),
+    POSITIVE: Mount(name=POSITIVE, version="3", options="lookupcache=positive"),
+    V4: Mount(name=V4, version="4.2"),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Final
 
 from stages.engine import history, names
+from stages.engine.errors import StorageError
 from stages.engine.fs import FileSystem, Posix
 from stages.engine.identity import current
 from stages.engine.records import Ended, EndKind
 from stages.engine.settlement import Settled
-from stages.engine.store import Claim
+from stages.engine.store import BELL_SECONDS, Claim
 from tests.nfs.machine import CHECKOUT
 from tests.nfs.scene import STAGE, Scene, commit_and_die, make_private, take, write_output
 from tests.simulation.mutants import stores
@@ -108,6 +109,7 @@ def arrival_in_a_tick(engine: Engine) -> Outcome:
         if second in _list(path):
             continue
         endangered += 1
+        time.sleep(BELL_SECONDS)  # sweepers ring a minute apart, not within that tick
         scene.sweep("a", survey=True)  # a pass begins with the location's bell
         if not _soon(lambda name=second: name in _list(path)):
             return {"endangered": endangered, "hidden": second}
@@ -259,7 +261,7 @@ def main(script: str, mutant: str) -> None:
     """Play one script."""
     try:
         outcome = SCRIPTS[script](MUTANTS[mutant])
-    except OSError as error:
+    except (OSError, StorageError) as error:
         outcome = {"raised": str(error)}
     print(json.dumps(outcome))
 
