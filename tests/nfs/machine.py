@@ -159,9 +159,21 @@ def _start(mount: Mount, packages: Path, top: Path) -> subprocess.Popen[bytes]:
     lines = [*(f"export {name}={_quoted(str(value))}" for name, value in told.items()), f". {_quoted(str(script))}"]
     init.write_text("#!/bin/bash\n" + "\n".join(lines) + "\n")
     init.chmod(0o755)
-    words = [kernel, f"mem={MEMORY}", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}", f"uml_dir={top}/uml"]
+    # The kernel has helpers that outlive it: in a process namespace all go when this process goes, however it does.
+    own = ["--user", "--map-root-user"] if os.geteuid() != 0 else []
+    mortal = ["setpriv", "--pdeathsig", "KILL", "unshare", *own, "--pid", "--fork", "--kill-child=KILL"]
+    words = [
+        *mortal,
+        kernel,
+        f"mem={MEMORY}",
+        "rootfstype=hostfs",
+        "rootflags=/",
+        "ro",
+        f"init={init}",
+        f"uml_dir={top}/uml",
+    ]
     with (top / "console").open("wb") as console:
-        # A session of its own: its many processes go with it, and no terminal is theirs.
+        # A session of its own: no terminal is its processes'.
         return subprocess.Popen(
             [*words, "con=null", "con0=null,fd:1", "quiet"],
             stdin=subprocess.DEVNULL,

@@ -1,8 +1,9 @@
 """The kill storm with its pollers and sweepers divided between the two clients; run at the server, which judges.
 
-    python -m tests.nfs.storm DATASETS SEED LIMIT_SECONDS [restart]
+    python -m tests.nfs.storm DATASETS SEED ARRIVAL_SECONDS [restart]
 
-With `restart` the server stops for a while in the midst of it, for both clients, with replies under way.
+Datasets arrive for as long as that, on a slow machine not all of them. With `restart` the server goes away twice in the
+midst of it, for both clients, with replies under way.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tests.nfs.machine import DATA
 from tests.nfs.scripts import server
 
 DOWN_SECONDS = 3.0
+REST_SECONDS = 60.0
 
 
 class DividedFleet(Fleet):
@@ -36,13 +38,25 @@ class DividedFleet(Fleet):
 class NetworkStorm(Storm):
     """A storm over two clients; `restarts` are the shares of the progress at which the server goes away."""
 
-    def __init__(self, plan: Plan, top: Path, restarts: list[float]) -> None:
+    def __init__(self, plan: Plan, top: Path, restarts: list[float], arrival_seconds: float) -> None:
         super().__init__(plan, top)
         self._fleet = DividedFleet(self._root, self._logs)
         self._restarts = restarts
+        self._closes = time.monotonic() + arrival_seconds
+
+    @property
+    def arrived(self) -> int:
+        """How many datasets there were."""
+        return len(self._names)
 
     def _published(self) -> int:
         published = super()._published()
+        if (
+            time.monotonic() > self._closes
+        ):  # what has not arrived by now does not; the rest of the violence comes at once
+            self._names = [name for name in self._names if name not in self._waiting]
+            self._waiting.clear()
+            published = self._plan.datasets * len(storm.STAGES)
         if self._restarts and published >= self._restarts[0] * self._plan.datasets * len(storm.STAGES):
             del self._restarts[0]
             self._restart()
@@ -60,7 +74,7 @@ class NetworkStorm(Storm):
         self._figures["server restarts"] += 1
 
 
-def main(datasets: int, seed: int, limit_seconds: float, restarts: list[float]) -> None:
+def main(datasets: int, seed: int, arrival_seconds: float, restarts: list[float]) -> None:
     """Let it rage; prints what came of it as JSON."""
     plan = Plan(
         datasets=datasets,
@@ -72,12 +86,15 @@ def main(datasets: int, seed: int, limit_seconds: float, restarts: list[float]) 
         requeues=datasets // 60,
         seed=seed,
         pollers=4,
-        limit_seconds=limit_seconds,
+        limit_seconds=arrival_seconds + REST_SECONDS,
     )
     begun = time.monotonic()
-    outcome = NetworkStorm(plan, Path(DATA), restarts).run()
+    raging = NetworkStorm(plan, Path(DATA), restarts, arrival_seconds)
+    outcome = raging.run()
     seconds = round(time.monotonic() - begun)
-    print(json.dumps({"wrong": outcome.wrong, "figures": outcome.figures, "seconds": seconds}))
+    print(
+        json.dumps({"wrong": outcome.wrong, "figures": outcome.figures, "seconds": seconds, "arrived": raging.arrived})
+    )
 
 
 if __name__ == "__main__":
