@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stages.engine import assembly
+from stages.engine.commands import context
+from stages.engine.commands.context import Context
 from stages.engine.store import Claim
 from tests.fakes import EDITION, identity
 from tests.plugins import BatchPlugin
@@ -74,6 +79,24 @@ def test_away_is_said_and_the_sweep_goes_on(
         "phaseline sweep: the batch system could not be asked about 1 job that holds claims, so leases alone decide: "
         "Unable to contact slurm controller\n"
     )
+
+
+def test_a_stage_that_cannot_be_looked_at_keeps_no_other_waiting(
+    chain: Chain, batch: BatchPlugin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(chain, "second", "ds1", "1.0")
+    batch.say({"1.0": True})
+    at = replace(context.opened(Namespace(root=chain.root.path, stages=str(chain.stages))), fs=chain.fs)
+    chain.fs.fail("listdir", chain.passage("first").reads.work, errno.EIO)
+
+    def opened(_: Namespace) -> Context:
+        return at
+
+    monkeypatch.setattr(context, "opened", opened)
+    assert chain.phaseline("sweep") == 75
+    said, trouble = capsys.readouterr()
+    assert "second: 2 opened: 1 requeued" in said
+    assert f"the storage failed: {chain.passage('first').reads.work}" in trouble
 
 
 @pytest.mark.parametrize("how", ["absent", "refuses"])

@@ -55,8 +55,10 @@ def run(arguments: Namespace) -> int:
     prepare(at, specs)
     if arguments.forever:
         return _for_ever(at, specs, arguments)
-    reports = _once(at, specs, current(), full=arguments.full or None)
+    reports, failures = _once(at, specs, current(), full=arguments.full or None)
     _show(reports, as_json=arguments.json)
+    if failures:
+        raise failures[0]
     return ExitCode.FAILED if any(report.damaged for report in reports) else ExitCode.OK
 
 
@@ -82,23 +84,31 @@ def memory(at: Context, stage: str, identity: Identity) -> Memory:
     return Memory(fs=at.fs, clock=at.clock, root=at.root, stage=stage, boot_id=identity.process.boot_id)
 
 
-def _once(at: Context, specs: Sequence[StageSpec], identity: Identity, *, full: bool | None) -> list[Report]:
-    """One pass over all stages, with what the last one on this boot saw."""
+def _once(
+    at: Context, specs: Sequence[StageSpec], identity: Identity, *, full: bool | None
+) -> tuple[list[Report], list[OSError | StorageError]]:
+    """One pass over all stages, with what the last one on this boot saw; what fails in one keeps no other waiting."""
     bulletin = batch.bulletin(at.root.path)
-    written = [memory(at, spec.name, identity) for spec in specs]
-    sweepers = [
-        sweeper(at, at.clock, spec, identity, each.recall(), bulletin=bulletin)
-        for spec, each in zip(specs, written, strict=True)
-    ]
-    surveys = [each.survey(full=full) for each in sweepers]
-    trouble = bulletin.learn(set[str]().union(*map(Sweeper.jobs, sweepers, surveys)))
+    found: list[tuple[Sweeper, Survey, Memory]] = []
+    reports: list[Report] = []
+    failures: list[OSError | StorageError] = []
+    for spec in specs:
+        written = memory(at, spec.name, identity)
+        each = sweeper(at, at.clock, spec, identity, written.recall(), bulletin=bulletin)
+        try:
+            found.append((each, each.survey(full=full), written))
+        except (OSError, StorageError) as error:
+            failures.append(error)
+    trouble = bulletin.learn(set[str]().union(*(each.jobs(survey) for each, survey, _ in found)))
     if trouble:
         print(f"phaseline sweep: {trouble}", file=sys.stderr)
-    reports: list[Report] = []
-    for each, survey, memo in zip(sweepers, surveys, written, strict=True):
-        reports.append(each.conclude(survey, each.mend(survey.targets, full=survey.full)))
-        memo.keep(each.sightings)
-    return reports
+    for each, survey, written in found:
+        try:
+            reports.append(each.conclude(survey, each.mend(survey.targets, full=survey.full)))
+            written.keep(each.sightings)
+        except (OSError, StorageError) as error:
+            failures.append(error)
+    return reports, failures
 
 
 def _for_ever(at: Context, specs: Sequence[StageSpec], arguments: Namespace) -> int:
