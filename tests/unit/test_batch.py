@@ -96,7 +96,7 @@ def test_a_stage_that_cannot_be_looked_at_keeps_no_other_waiting(
     assert chain.phaseline("sweep") == 75
     said, trouble = capsys.readouterr()
     assert "second: 2 opened: 1 requeued" in said
-    assert f"the storage failed: {chain.passage('first').reads.work}" in trouble
+    assert f"the storage failed (Input/output error): {chain.passage('first').reads.work}" in trouble
 
 
 @pytest.mark.parametrize("how", ["absent", "refuses"])
