@@ -170,8 +170,9 @@ class Site:
     # ---- what SLURM says
 
     def job(self, run: str) -> str:
-        """Return the number of the run's newest job."""
-        return os.readlink(self.directory(run) / "job")
+        """Return the number of the run's newest job, which need not have begun."""
+        directory = self.directory(run)
+        return os.readlink(directory / ("job" if os.path.lexists(directory / "job") else "submitted"))
 
     def wait_for_slurm(self, run: str, state: str) -> None:
         """Wait until SLURM's own word for the run's job is this."""
@@ -179,8 +180,12 @@ class Site:
 
     def slurm_says(self, run: str) -> str:
         """Return SLURM's own word for the run's job, for messages."""
-        shown = self.cluster.ask("squeue", "-h", "-t", "all", "-o", "%k %i %T %r")
-        return next((line for line in shown.splitlines() if line.startswith(f"{run}.")), "nothing")
+        try:
+            number = self.job(run)
+        except (OSError, ValueError):
+            return "nothing: no job was handed in"
+        shown = self.cluster.ask("squeue", "-h", "-t", "all", "-o", "%A %T %r")
+        return next((line for line in shown.splitlines() if line.startswith(f"{number} ")), "nothing")
 
     def processes(self) -> list[int]:
         """Return the processes that work in this root, in jobs or left behind by them."""

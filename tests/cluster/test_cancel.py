@@ -78,6 +78,6 @@ def test_scancel_of_one_that_waits_is_a_crash_too(make_site: MakeSite, cluster: 
     site = make_site(cluster)
     run = site.ask("poll", directives=("begin=now+1hour",))
     site.wait_queued(run)
-    cluster.ask("scancel", "--name", run)
+    cluster.ask("scancel", site.job(run))
     assert "cancelled outside Prefect" in site.wait(run, RunState.CRASHED)
     assert site.runs.states(run).count("Running") == 0

@@ -60,7 +60,7 @@ def counting(top: Path) -> tuple[Path, Path]:
     (top / "bin").mkdir()
     for program in ("squeue", "scontrol", "sacct", "sdiag", "sinfo"):
         script = top / "bin" / program
-        script.write_text(f'#!/bin/sh\necho {program} >>{top}/calls\nPATH="${{PATH#*:}}" exec {program} "$@"\n')
+        script.write_text(f'#!/bin/sh\necho {program} >>"{top}/calls"\nPATH="${{PATH#*:}}" exec {program} "$@"\n')
         script.chmod(0o755)
     return top / "bin", top / "calls"
 
@@ -122,11 +122,12 @@ def test_without_a_controller_the_sweep_goes_on_and_says_so(make_site: MakeSite,
 
 
 def test_what_a_preemption_has_killed_counts_nowhere(make_site: MakeSite, own_cluster: Cluster) -> None:
-    """Its poller takes longer to let go than this site lets it."""
+    """Its poller takes longer to let go than this site lets it: whoever is told to end is killed."""
     site = make_site(own_cluster, "carry_through_gate", lease_seconds=LONG_LEASE)
     site.ground.add(1)
     slow = {**site.ground.environment, "PHASELINE_GRACE_SECONDS": "600"}
-    run = site.ask("poll", *site.poller(), partition="low-cancel", exclude="n2,n3,n4", cpus=8, environment=slow)
+    impatient = ("bash", "-c", 'trap "kill -KILL 0" TERM; "$@" & wait', "impatient", *site.poller())
+    run = site.ask("poll", *impatient, partition="low-cancel", exclude="n2,n3,n4", cpus=8, environment=slow)
     site.ground.gates.wait("ds0.1")
     site.wait(run, RunState.RUNNING)
     own_cluster.ask("sbatch", "-p", "cpu", "-w", "n1", "-c", "8", "-o", "/dev/null", "--wrap", "true")
