@@ -19,12 +19,11 @@ settings.register_profile("phaseline", database=None, deadline=None, print_blob=
 settings.load_profile("phaseline")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Prefect reads its settings when it is imported: the person's own must be out of sight before."""
+def forget_the_persons_prefect() -> str:
+    """Return the directory that stands in for it."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
     home = tempfile.mkdtemp(prefix="phaseline-prefect-")
-    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     os.environ |= {
         "DO_NOT_TRACK": "1",
         "PREFECT_HOME": home,
@@ -32,6 +31,16 @@ def pytest_configure(config: pytest.Config) -> None:
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",  # without an address: an error, not a server nobody asked for
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
+    return home
+
+
+# Prefect reads its settings when it is imported, and a conftest below this one may do that before any hook is called.
+HOME = forget_the_persons_prefect()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Clear away what stood in for it."""
+    config.add_cleanup(lambda: shutil.rmtree(HOME, ignore_errors=True))
 
 
 @pytest.fixture(autouse=True)
