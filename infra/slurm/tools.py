@@ -40,7 +40,7 @@ class Answer:
 class Tools:
     """`environment` is the worker's; `monotonic` and `pause` are in seconds; `jitter` gives a number from 0 to 1."""
 
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     call_seconds: float = CALL_SECONDS
     monotonic: Callable[[], float] = time.monotonic
     pause: Callable[[float], object] = time.sleep
