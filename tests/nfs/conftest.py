@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
-from tests.nfs.machine import MOUNTS, Machine, Mount
+from tests.nfs.machine import MOUNTS, Machine
 from tests.nfs.packages import NoRigError
+
+Outcome = dict[str, object]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -16,22 +19,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "storm" in item.name)
 
 
-@pytest.fixture(
-    scope="session",
-    params=[pytest.param(mount, id=mount.name, marks=pytest.mark.xdist_group(mount.name)) for mount in MOUNTS.values()],
-)
-def mount(request: pytest.FixtureRequest) -> Mount:
-    """Return a kind of mount."""
-    found: object = request.param
-    assert isinstance(found, Mount)
-    return found
+class Rig:
+    """The machines of a test session, each booted when it is first asked for, and what was played on them."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack, self._machines = stack, dict[str, Machine]()
+        self.outcomes: dict[str, dict[str, Outcome]] = {}
+
+    def machine(self, mount: str) -> Machine:
+        """Return the machine whose clients mount so; without one the test fails."""
+        if mount not in self._machines:
+            try:
+                self._machines[mount] = self._stack.enter_context(Machine.booted(MOUNTS[mount]))
+            except (NoRigError, TimeoutError) as error:
+                pytest.fail(f"no NFS here: {error}")
+        return self._machines[mount]
 
 
 @pytest.fixture(scope="session")
-def machine(mount: Mount) -> Iterator[Machine]:
-    """Return a machine whose clients mount so."""
-    try:
-        with Machine.booted(mount) as booted:
-            yield booted
-    except NoRigError as error:
-        pytest.fail(f"no NFS here: {error}")
+def rig() -> Iterator[Rig]:
+    """Return the session's machines; they end with it."""
+    with ExitStack() as stack:
+        yield Rig(stack)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from stages.engine import names
@@ -28,12 +27,13 @@ PLACES = {"server": "/mnt/data", "a": "/mnt/a", "b": "/mnt/b"}
 CONTENT = b"data"
 
 
-@dataclass(frozen=True, slots=True)
 class Scene:
-    """One root, fresh, for an engine that may be a mutant."""
+    """One root, fresh and of a name that no client has ever asked for, for an engine that may be a mutant."""
 
-    name: str
-    engine: Engine
+    _numbers = count()
+
+    def __init__(self, engine: Engine) -> None:
+        self.name, self.engine = f"root{next(self._numbers)}", engine
 
     def path(self, where: str) -> str:
         """Return the root as a client or the server sees it."""
@@ -46,7 +46,6 @@ class Scene:
 
     def prepare(self, *datasets: str) -> None:
         """Make the root, at the server, with datasets waiting."""
-        shutil.rmtree(self.path("server"), ignore_errors=True)
         root, passage = Root(self.path("server")), self.passage("server")
         for path in (root.path, *root.directories, *passage.reads.directories, *passage.writes.directories):
             os.mkdir(path)

@@ -52,7 +52,7 @@ PAIRS = 40
 
 def negative_entry(engine: Engine) -> Outcome:
     """A sweeper looks for a private place that is not there yet; its owner makes it, commits and dies."""
-    scene = Scene("negative", engine)
+    scene = Scene(engine)
     scene.prepare("ds")
     a, at_b = scene.store("a"), scene.passage("b").reads
     time.sleep(SETTLED_SECONDS)
@@ -70,7 +70,7 @@ def negative_entry(engine: Engine) -> Outcome:
 
 def end_in_a_tick(engine: Engine) -> Outcome:
     """A dataset is listed and its attempt ended within one tick of the server's clock: is the end ever seen?"""
-    scene = Scene("tick", engine)
+    scene = Scene(engine)
     datasets = [f"ds{number}" for number in range(PAIRS)]
     scene.prepare(*datasets)
     a, fs, at_b = scene.store("a"), Posix(), scene.passage("b").reads
@@ -94,7 +94,7 @@ def end_in_a_tick(engine: Engine) -> Outcome:
 
 def arrival_in_a_tick(engine: Engine) -> Outcome:
     """A location is listed and a dataset arrives within one tick of the server's clock: is it ever listed?"""
-    scene = Scene("arrival", engine)
+    scene = Scene(engine)
     scene.prepare()
     at, path = scene.passage("a").reads, scene.passage("b").reads.path
     endangered = 0
@@ -222,7 +222,7 @@ LOST: Final = {
 def lost_reply(which: str, engine: Engine) -> Outcome:
     """A claimed dataset is published; the reply to one call is lost, and the server has forgotten it."""
     call, where, shows = LOST[which]
-    scene = Scene("lost", engine)
+    scene = Scene(engine)
     scene.prepare("ds")
     top = Path(scene.path("server"))
     muting: list[Muting] = []
