@@ -62,7 +62,7 @@ verify-cluster: setup ## whatever SLURM does to a job, on private clusters: side
 
 verify-nfs: setup ## real NFS with two clients, three kinds of mount side by side, in user-mode-linux (five minutes at most)
 	@echo '== on real NFS'
-	@timeout 300 $(bin)/python -m pytest tests/nfs -n 3 --dist loadgroup -m nfs $(ARGS)
+	@timeout 300 $(bin)/python -m pytest tests/nfs -n 3 --maxschedchunk 1 -m nfs $(ARGS)
 
 bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'

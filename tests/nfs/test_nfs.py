@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
-from _pytest.mark.structures import ParameterSet
 
-from tests.nfs.conftest import Outcome, Rig
-from tests.nfs.machine import CHECKOUT, DATA, MOUNTS, POSITIVE, V3, V4
+from tests.nfs.machine import CHECKOUT, DATA, MOUNTS, POSITIVE, V3, V4, Machine
+from tests.nfs.packages import NoRigError
 
 pytestmark = [pytest.mark.nfs, pytest.mark.timeout(280)]
 
@@ -22,6 +21,8 @@ ARRIVAL_SECONDS = 80.0
 STORM_SECONDS = 160.0
 DATASETS = 500  # as many of them as the time allows
 DATASETS_MIN = 60
+Outcome = dict[str, object]
+
 NO_LIES = {POSITIVE}  # a client that keeps no word of absence
 NO_HOLE = {V4}  # ext4 counts its changes, and version 4 tells the client
 RESTARTED = (V3, V4)
@@ -47,11 +48,6 @@ MUTANTS = (
 HARMLESS = {"negative entry": NO_LIES, "end in a tick": NO_HOLE, "arrival in a tick": NO_HOLE}
 
 
-def on(mount: str, *more: str) -> ParameterSet:
-    """Return a case on a kind of mount."""
-    return pytest.param(mount, *more, id="-".join([mount, *more]), marks=pytest.mark.xdist_group(mount))
-
-
 def python(*words: str) -> list[str]:
     """Return a command line of this Python, in the guest."""
     return [sys.executable, "-m", *words]
@@ -63,18 +59,6 @@ def plays_on(mount: str) -> list[str]:
     return [*right, *(f"{script}/{mutant}" for mutant, script, mounts in MUTANTS if mount in mounts)]
 
 
-def outcome_of(rig: Rig, mount: str, play: str) -> Outcome:
-    """Return what came of a play; the first that asks has all plays of this kind of mount played in the guest."""
-    if mount not in rig.outcomes:
-        rig.outcomes[mount] = {}
-        done = rig.machine(mount).run("server", python("tests.nfs.scripts", *plays_on(mount)), seconds=PLAYS_SECONDS)
-        assert done.code == 0, done.output
-        lines = [line for line in done.output.splitlines() if line.startswith("{")]
-        found = [cast("Outcome", json.loads(line)) for line in lines]
-        rig.outcomes[mount] = {str(outcome["play"]): outcome for outcome in found}
-    return rig.outcomes[mount][play]
-
-
 def is_right(outcome: Outcome) -> bool:
     """Tell whether an engine came through a script."""
     if "raised" in outcome:
@@ -84,39 +68,44 @@ def is_right(outcome: Outcome) -> bool:
     return outcome["published"] is True and outcome["broken"] == []
 
 
-@pytest.mark.parametrize("mount", [on(mount) for mount in MOUNTS])
-@pytest.mark.parametrize("client", ["a", "b"])
-def test_the_mount_keeps_the_contract_of_the_file_system(rig: Rig, mount: str, client: str) -> None:
+@pytest.mark.parametrize("mount", MOUNTS)
+def test_a_kind_of_mount(mount: str, record_property: Callable[[str, object], None]) -> None:
+    """One test for each: its parts share a machine, and the machines stand side by side."""
+    try:
+        with Machine.booted(MOUNTS[mount]) as machine:
+            keeps_the_contract(machine)
+            plays(machine, mount)
+            storms(machine, mount, record_property)
+    except NoRigError as error:
+        pytest.fail(f"no NFS here: {error}")
+
+
+def keeps_the_contract(machine: Machine) -> None:
     only = ["-k", "posix and not tmpfs and not faulty", "-p", "no:randomly", "-p", "no:xdist", "-p", "no:cacheprovider"]
-    words = python("pytest", "-q", *only, CONTRACT)
-    done = rig.machine(mount).run("a" if client == "a" else "b", words, seconds=90.0, more={"TMPDIR": DATA})
+    done = machine.run("a", python("pytest", "-q", *only, CONTRACT), seconds=90.0, more={"TMPDIR": DATA})
     assert done.code == 0, done.output
 
 
-@pytest.mark.parametrize(("mount", "script"), [on(name, script) for script, mounts in SCRIPTS for name in mounts])
-def test_the_engine_comes_through(rig: Rig, mount: str, script: str) -> None:
-    outcome = outcome_of(rig, mount, f"{script}/none")
-    assert is_right(outcome), outcome
-    # Where the client is not told a lie here, none of our rules is needed: that is to be known, too.
-    assert bool(outcome["endangered"]) == (mount not in HARMLESS.get(script, set())), outcome
+def plays(machine: Machine, mount: str) -> None:
+    """The engine comes through every script; an engine without the rule does not."""
+    done = machine.run("server", python("tests.nfs.scripts", *plays_on(mount)), seconds=PLAYS_SECONDS)
+    assert done.code == 0, done.output
+    found = [cast("Outcome", json.loads(line)) for line in done.output.splitlines() if line.startswith("{")]
+    assert [outcome["play"] for outcome in found] == plays_on(mount)
+    for outcome in found:
+        script, _, mutant = str(outcome["play"]).partition("/")
+        assert is_right(outcome) == (mutant == "none"), outcome
+        if mutant == "none":  # where the client is told no lie none of our rules is needed: that is to be known, too
+            assert bool(outcome["endangered"]) == (mount not in HARMLESS.get(script, set())), outcome
 
 
-@pytest.mark.parametrize(
-    ("mount", "mutant", "script"),
-    [on(name, mutant, script) for mutant, script, mounts in MUTANTS for name in mounts],
-)
-def test_an_engine_without_the_rule_does_not(rig: Rig, mount: str, mutant: str, script: str) -> None:
-    outcome = outcome_of(rig, mount, f"{script}/{mutant}")
-    assert not is_right(outcome), outcome
-
-
-@pytest.mark.parametrize("mount", [on(mount) for mount in MOUNTS])
-def test_a_storm_over_two_clients(rig: Rig, mount: str, record_property: Callable[[str, object], None]) -> None:
+def storms(machine: Machine, mount: str, record_property: Callable[[str, object], None]) -> None:
+    """Nothing is lost and nothing published twice, as the server sees it."""
     seed = random.getrandbits(32)
     restarts = [] if mount == POSITIVE else ["restart"]
     words = python("tests.nfs.storm", str(DATASETS), str(seed), str(ARRIVAL_SECONDS), *restarts)
     catalog = {"STORM_CATALOG": str(CHECKOUT / "tests" / "nfs" / "catalog")}
-    done = rig.machine(mount).run("server", words, seconds=STORM_SECONDS, more=catalog)
+    done = machine.run("server", words, seconds=STORM_SECONDS, more=catalog)
     assert done.code == 0, f"seed {seed}: {done.output}"
     outcome = json.loads(done.output.splitlines()[-1])
     arrived, figures = outcome["arrived"], outcome["figures"]
