@@ -63,6 +63,7 @@ def negative_entry(engine: Engine) -> Outcome:
     make_private(claim)
     write_output(claim)
     believed = not os.path.lexists(f"{at_b.work}/{claim.attempt.directory}")
+    time.sleep(BELL_SECONDS)  # an attempt lasts longer than a tick: the hole within one has a script of its own
     commit_and_die(a, claim)
     scene.sweep("b", "ds")
     return {"endangered": believed, "broken": scene.broken("ds"), "published": scene.is_published("ds")}

@@ -16,7 +16,7 @@ from tests.nfs.packages import NoRigError
 pytestmark = [pytest.mark.nfs, pytest.mark.timeout(280)]
 
 CONTRACT = "tests/contract/test_file_system.py"
-PLAYS_SECONDS = 120.0
+PLAYS_SECONDS = 170.0
 ARRIVAL_SECONDS = 80.0
 STORM_SECONDS = 160.0
 DATASETS = 500  # as many of them as the time allows
