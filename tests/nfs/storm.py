@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from tests.end_to_end import storm
-from tests.end_to_end.fleet import FIRST_NUMBER, Fleet
+from tests.end_to_end.fleet import FIRST_NUMBER, Fleet, Member
 from tests.end_to_end.storm import Plan, Storm
 from tests.nfs.agent import at
 from tests.nfs.machine import DATA
@@ -61,6 +61,14 @@ class NetworkStorm(Storm):
             del self._restarts[0]
             self._restart()
         return published
+
+    def _victim(self) -> Member | None:
+        """Once no more arrive few have an attempt at hand: then it is anybody."""
+        if time.monotonic() <= self._closes:
+            return super()._victim()
+        member = self._rng.choice(self._active())
+        self._fleet.stop(member, 0)
+        return member
 
     def _restart(self) -> None:
         for client in "ab":
