@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -60,7 +61,8 @@ def install(state: Path, *, slots: int) -> Path:
     (state / "slots").write_text(str(slots))
     for program in PROGRAMS:
         path = state / "bin" / program
-        path.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S {__file__} {state} {program} "$@"\n')
+        words = shlex.join([sys.executable, "-I", "-S", __file__, str(state), program])
+        path.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
         path.chmod(0o755)
     return state / "bin"
 
@@ -247,13 +249,13 @@ def _end(cluster: Cluster, number: int, status: int) -> None:
 
 
 def _directives(script: str) -> dict[str, str]:
-    """Read what phaseline writes: one option a line, a backslash before what is not plain."""
+    """Read what phaseline writes: one option a line, in quotes or with a backslash where it is not plain."""
     said: dict[str, str] = {}
     for line in script.splitlines():
         if line.startswith("#SBATCH --"):
             letters, option = iter(line.removeprefix("#SBATCH --")), ""
             for letter in letters:
-                option += next(letters) if letter == "\\" else letter
+                option += next(letters) if letter == "\\" else letter.replace('"', "")
             name, _, value = option.partition("=")
             said[name] = value
     return said

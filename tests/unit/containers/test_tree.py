@@ -120,8 +120,7 @@ def test_pip_needs_a_system_whose_usr_is_one(tmp_path: Path) -> None:
 def test_pips_configuration_is_the_callers_without_its_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(variable)
-    wheels = tmp_path / "wheels"
-    wheels.mkdir()
+    wheels = "/usr/share"  # pip takes a space for the end of a path
     (tmp_path / "pip.conf").write_text(
         f"[global]\nfind-links = {wheels}\n    file://{wheels}\ntimeout = 7\n[install]\nuser = 1\n"
     )
@@ -130,4 +129,4 @@ def test_pips_configuration_is_the_callers_without_its_places(tmp_path: Path, mo
     found = pip.configuration()
     assert {"timeout = 7", "retries = 2"} <= set(found.text.splitlines())
     assert "user" not in found.text
-    assert str(wheels) in found.paths
+    assert wheels in found.paths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from tests.contract import fake_slurm
 from tests.unit.chain import Chain
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-PROGRAM = """#!{python} -IS
+PROGRAM = """\
 import os, sys
 said = sys.argv[1:]
 if said == ["--version"]: print("slurm-wlm 22.05.8"); sys.exit()
@@ -89,8 +90,10 @@ def slurm(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("sbatch", "scontrol"):
         real = programs / f"{name}.real"
         (programs / name).rename(real)
-        text = PROGRAM.format(python=sys.executable, real=str(real), config=str(config))
-        (programs / name).write_text(text)
+        said = programs / f"{name}.py"
+        said.write_text(PROGRAM.format(real=str(real), config=str(config)))
+        words = shlex.join([sys.executable, "-I", "-S", str(said)])
+        (programs / name).write_text(f'#!/bin/sh\nexec {words} "$@"\n')
         (programs / name).chmod(0o755)
     (programs / "sinfo").write_text(f"#!/bin/sh\nprintf '{SINFO}'\n")
     (programs / "sinfo").chmod(0o755)

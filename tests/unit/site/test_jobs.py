@@ -31,7 +31,7 @@ def test_only_what_the_cluster_did_for_reasons_of_its_own_is_named(state: JobSta
 
 def install(top: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Path:
     for program in ("squeue", "sbatch"):
-        (top / program).write_text(f"#!/bin/sh\necho {program} >>{top}/calls\n{body}\n")
+        (top / program).write_text(f"#!/bin/sh\necho {program} >>'{top}/calls'\n{body}\n")
         (top / program).chmod(0o755)
     (top / "slurm.conf").touch()
     monkeypatch.setenv("PATH", f"{top}:/usr/bin:/bin")
@@ -43,7 +43,7 @@ def test_one_question_says_who_ended_and_why(tmp_path: Path, monkeypatch: pytest
     rows = [(number, state, restarts, "n1", "None", "a.1") for number, state, restarts in QUEUE]
     lines = ["".join(f"{word!s:{width}}" for word, width in zip(row, QUEUE_WIDTHS, strict=True)) for row in rows]
     (tmp_path / "listing").write_text("\n".join(lines) + "\n")
-    calls = install(tmp_path, monkeypatch, f"cat {tmp_path}/listing")
+    calls = install(tmp_path, monkeypatch, f"cat '{tmp_path}/listing'")
     ask = jobs.connect("/data")
     assert ask is not None
     assert ask(CLAIMS) == {"7.0": "preempted", "8.0": True, "9.0": "requeued", "9.1": "requeued", "9.2": False}

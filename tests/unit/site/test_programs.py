@@ -94,7 +94,8 @@ def test_nothing_said_is_nothing_found() -> None:
     assert [line for line in lines("") if not line.startswith("ok ")] == []
 
 
-def test_a_program_that_is_not_there_or_silent_has_no_code() -> None:
+def test_a_program_that_is_not_there_or_silent_has_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # a directory that nobody may read gives another error
     assert ask(["no-such-program-anywhere"]) == Said(
         code=None, error="`no-such-program-anywhere` cannot be started: No such file or directory"
     )

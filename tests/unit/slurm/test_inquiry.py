@@ -44,7 +44,7 @@ def test_what_slurm_does_not_know_or_say_is_open() -> None:
 
 def squeue(top: Path, body: str) -> Tools:
     path = top / "squeue"
-    path.write_text(f"#!/bin/sh\necho $* >>{top}/calls\n{body}\n")
+    path.write_text(f"#!/bin/sh\necho $* >>'{top}/calls'\n{body}\n")
     path.chmod(0o755)
     return Tools(environment={"PATH": f"{top}:/usr/bin:/bin"}, pause=lambda seconds: None)
 

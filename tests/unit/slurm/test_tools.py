@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -38,13 +37,14 @@ class Desk:
     def tool(self, code: int, text: str = "", *, body: str = "") -> None:
         path = self.top / "squeue"
         path.write_text(
-            f'#!/bin/sh\necho "$@" >>{self.top}/calls\n{body}\n[ {code} = 0 ] || exec >&2\necho "{text}"\nexit {code}\n'
+            f'#!/bin/sh\necho "$@" >>"{self.top}/calls"\n{body}\n'
+            f'[ {code} = 0 ] || exec >&2\necho "{text}"\nexit {code}\n'
         )
         path.chmod(0o755)
 
     def tools(self, **environment: str) -> Tools:
         return Tools(
-            environment={"PATH": f"{self.top}:{os.environ['PATH']}", **environment},
+            environment={"PATH": f"{self.top}:/usr/bin:/bin", **environment},
             monotonic=self.monotonic,
             pause=self.pause,
             jitter=lambda: 0.5,
