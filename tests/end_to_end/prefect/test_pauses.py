@@ -34,7 +34,8 @@ def test_a_stage_that_cannot_be_set_up_is_left_alone_until_it_is_mended(make_lin
         assert line.pull() == f"Completed: {line.stages[0]}: 1 asked, 1 claimable, 0 of 4 pollers"
         assert only(line, StateType.FAILED)
     assert re.fullmatch(
-        rf"Completed: {line.stages[0]}: paused until [-0-9]+ [:0-9]+, 5 in a row failed: {why}", line.pull()
+        rf"Completed: {line.stages[0]}: paused until [-0-9]+ [:0-9]+, 5 in a row failed: {why}\. Its log is /.*/output",
+        line.pull(),
     )
     assert len(line.runs()) == FAILURES_MIN
     assert re.search(rf"! {line.stages[0]}, no new pollers until .*\n +the latest 5 all failed, .*{why}", line.status())
