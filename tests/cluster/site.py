@@ -100,12 +100,16 @@ class Site:
         finally:
             os.environ["PATH"] = before
 
+    def sweep(self) -> None:
+        """Sweep all stages once, as an operator would."""
+        self._type("sweep")
+
     def finish(self, *, at_rest: bool = True) -> None:
         """Whatever is left goes through, by pollers outside the cluster; then all that is promised holds."""
         self.ground.gates.open(*(f"{name}.{attempt}" for name in self.ground.arrived for attempt in range(1, 9)))
 
         def is_through() -> bool:
-            self._type("sweep")
+            self.sweep()
             for stage in self.ground.stages:
                 self._type("poll", stage, "--until-idle")
             return self.ground.names("RESULTS") == sorted(self.ground.arrived)
