@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import cast
 
 from infra.cluster.errors import ClusterError
 from infra.cluster.shape import Shape
-from infra.stack.record import Process
+from infra.stack.record import Process, write_whole
 
 VERSION = 1
 
@@ -57,9 +56,4 @@ def read(path: Path) -> Record | None:
 
 def write(path: Path, record: Record) -> None:
     """Leave a record: whole, or the one before."""
-    new = path.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as file:
-        json.dump({"version": VERSION, **asdict(record)}, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    write_whole(path, {"version": VERSION, **asdict(record)})

@@ -68,9 +68,14 @@ def read(path: Path) -> Record | None:
 
 def write(path: Path, record: Record) -> None:
     """Leave a record: whole, or the one before."""
+    write_whole(path, {"version": VERSION, **asdict(record)})
+
+
+def write_whole(path: Path, facts: Mapping[str, object]) -> None:
+    """Write facts as JSON so that a reader finds all of them, or what was there before."""
     new = path.with_suffix(".new")
     with new.open("w", encoding="utf-8") as file:
-        json.dump({"version": VERSION, **asdict(record)}, file, indent=2)
+        json.dump(facts, file, indent=2)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
