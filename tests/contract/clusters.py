@@ -24,8 +24,8 @@ from tests.waiting import wait_until
 
 LIMIT_SECONDS = 30.0
 
-# Waits for a line on the named pipe that it is given, and exits with what it says.
-_HELD = 'read -r code <"$0"; exit "$code"'
+# Says that it has begun, waits for a line on the named pipe that it is given, and exits with what it says.
+_HELD = ': >"$0.begun"; read -r code <"$0"; exit "$code"'
 
 
 class Cluster(Protocol):
@@ -106,7 +106,9 @@ class Held:
 
     @contextmanager
     def unmounted(self) -> Generator[None]:
-        """The storage is not mounted."""
+        """The storage is not mounted; what runs had begun before, and needs no file of its own until it ends."""
+        begun = [self._pipe(f"{tag}.begun") for tag in os.listdir(self.jobs)]
+        wait_until(lambda: all(path.exists() for path in begun), LIMIT_SECONDS, "jobs to begin")
         self.root.rename(self._top / "elsewhere")
         try:
             yield
