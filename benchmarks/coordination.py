@@ -95,6 +95,10 @@ class _Overheard(Posix):
         self.written[path.rpartition("/")[2]] = content
         super().write_new(path, content)
 
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        self.written[name.rpartition("/")[2]] = value.encode()
+        super().symlink(value, name, at)
+
 
 def written(root: str) -> Content:
     """Return what the engine writes for one dataset, so that the loop can write as much."""
@@ -102,4 +106,4 @@ def written(root: str) -> Content:
     fill(new_root(root).reads, 1, FILES)
     poller(root, InProcessWork(nothing), fs=fs).poll()
     owner = current({}).claims("")
-    return Content(attempt=fs.written[names.ATTEMPT], manifest=fs.written[names.MANIFEST], owner=owner)
+    return Content(attempt=fs.written[names.ATTEMPT].decode(), manifest=fs.written[names.MANIFEST], owner=owner)

@@ -20,7 +20,7 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class Content:
     """What is written for each dataset: as many bytes as the engine writes; `owner` is what follows a token."""
 
-    attempt: bytes
+    attempt: str
     manifest: bytes
     owner: str
 
@@ -48,7 +48,7 @@ def _carry(dataset: str, through: Passage, content: Content) -> None:
     out = f"{private}/out"
     os.mkdir(private)
     os.mkdir(out)
-    _write(f"{private}/attempt.json", content.attempt)
+    os.symlink(content.attempt, f"{private}/attempt.json")
     _scan(at)
     os.listdir(private)
     _scan(out)

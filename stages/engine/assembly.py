@@ -20,6 +20,7 @@ from stages.engine.manifest import Json
 from stages.engine.owner import Owners
 from stages.engine.poller import Poller
 from stages.engine.publication import Terms
+from stages.engine.records import printable
 from stages.engine.sightings import Lease, Sightings
 from stages.engine.spec import StageSpec
 from stages.engine.store import Store
@@ -27,6 +28,8 @@ from stages.engine.store import Terms as StoreTerms
 from stages.engine.sweeper import Sweeper
 from stages.engine.vigil import Limits
 from stages.engine.work.order import Work
+
+FACT_BYTES_MAX = 200  # XFS has 1,023 bytes for a whole symlink, the shortest of all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,7 @@ def store(site: Site, spec: StageSpec, edition: Edition) -> Store:
     identity = site.identity
     process = identity.process
     described = {
-        **describe(identity, edition),
+        **{name: _end(fact) for name, fact in describe(identity, edition).items()},
         "array_task": identity.array_task,
         "process": {
             "boot_id": process.boot_id,
@@ -66,7 +69,7 @@ def store(site: Site, spec: StageSpec, edition: Edition) -> Store:
         retry=spec.retry,
         durability=spec.output.durability,
         ready_marker=spec.arrival.ready_marker,
-        described=json.dumps(described).encode(),
+        described=json.dumps(described),
     )
     return Store(fs=site.fs, clock=site.clock, identity=identity, passage=passage(site.root, spec), terms=terms)
 
@@ -115,6 +118,11 @@ def describe(identity: Identity, edition: Edition) -> dict[str, Json]:
         "code_version": edition.code_version,
         "image": edition.image,
     }
+
+
+def _end(fact: Json) -> Json:
+    """Return a fact as an attempt.json has room for it: the end of a text, which is where an image's digest stands."""
+    return printable(fact)[-FACT_BYTES_MAX:] if isinstance(fact, str) else fact
 
 
 def folder_version(directory: str) -> str:

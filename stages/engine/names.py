@@ -8,7 +8,7 @@ from typing import NamedTuple
 from stages.engine.errors import NameNotAllowedError
 
 MANIFEST = "manifest.json"
-ATTEMPT = "attempt.json"  # in an attempt's private place: what does not fit into its register
+ATTEMPT = "attempt.json"  # in an attempt's private place, a symlink as its register is: what does not fit there
 STORAGE_NOTE = "storage.json"  # attempt.json is renamed to this when the storage made its owner give up
 OUTPUT = "out"  # in an attempt's private place: what becomes the published dataset
 SCRATCH = "scratch"  # the same: the author's, gone before the commit

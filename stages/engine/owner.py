@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,16 +79,18 @@ class Owners:
         if self._here is None or names.ATTEMPT not in found:
             return False
         try:
-            process = read_process(self._fs.read(f"{private}/{names.ATTEMPT}"))
-        except FileNotFoundError:
-            return False
+            process = read_process(self._fs.readlink(f"{private}/{names.ATTEMPT}"))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINVAL):  # gone since, or no link: not what we write
+                return False
+            raise
         return process is not None and is_gone(process, self._here)
 
 
-def read_process(content: bytes) -> Process | None:
-    """Return which process wrote an attempt.json; None if it is not (yet) whole."""
+def read_process(described: str) -> Process | None:
+    """Return which process made an attempt.json; None if it does not say."""
     try:
-        facts = cast("dict[str, Json]", json.loads(content))["process"]
+        facts = cast("dict[str, Json]", json.loads(described))["process"]
         if not isinstance(facts, dict):
             return None
         return Process(

@@ -12,6 +12,7 @@ import pytest
 from stages.engine import assembly
 from stages.engine.drain import Drain
 from stages.engine.durability import Durability
+from stages.engine.store import Claim
 from stages.engine.vigil import Limits
 from tests.fakes import EDITION, FakeWork, Yard, identity
 
@@ -28,6 +29,20 @@ def test_a_manifest_says_who_made_it_and_with_what(yard: Yard) -> None:
         "code_version": "sha256:0123456789ab",
         "image": "phaseline-first:1",
     }
+
+
+def test_what_a_register_has_no_room_for_fits_into_one_symlink_of_any_file_system(yard: Yard) -> None:
+    yard.add("ds1")
+    who = identity(f"{'n' * 63}.cluster", job="1234567890.1000")
+    site = assembly.Site(fs=yard.fs, clock=yard.clock, identity=who, root=yard.root)
+    digest = f"/h\u00f6her/phase4@sha256:{'0' * 64}"
+    edition = assembly.Edition(code_version="v" * 300, image=f"/images/{'long' * 60}{digest}")
+    claim = assembly.store(site, yard.spec, edition).claim("ds1")
+    assert isinstance(claim, Claim)
+    said = os.readlink(f"{claim.private}/attempt.json")
+    yard.fs.close(claim.handle)
+    assert len(os.fsencode(said)) < 1024
+    assert json.loads(said)["image"].endswith(f"/h?her/phase4@sha256:{'0' * 64}")
 
 
 def test_a_stages_settings_reach_its_store(yard: Yard) -> None:

@@ -52,7 +52,7 @@ def write_attempt(private: Path, **changes: object) -> None:
         "started_ticks": HERE.started_ticks,
         **changes,
     }
-    (private / "attempt.json").write_text(json.dumps({"format": 1, "process": process}))
+    (private / "attempt.json").symlink_to(json.dumps({"format": 1, "process": process}))
     os.utime(private, (1, 1))
 
 
@@ -135,9 +135,14 @@ def test_what_is_no_earlier_start_is_no_hint(private: Path, job: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"{}", b'{"process": 7}', b'{"process": {"pid": "x"}}', b'{"process": {"pid": 1}}']
+    "said", ["{", "[]", "{}", '{"process": 7}', '{"process": {"pid": "x"}}', '{"process": {"pid": 1}}']
 )
-def test_an_attempt_json_that_is_not_whole_is_no_hint(private: Path, content: bytes) -> None:
-    assert read_process(content) is None
-    (private / "attempt.json").write_bytes(content)
+def test_an_attempt_json_that_says_something_else_is_no_hint(private: Path, said: str) -> None:
+    assert read_process(said) is None
+    (private / "attempt.json").symlink_to(said)
+    assert silence(private) is Freshness.FRESH
+
+
+def test_a_file_of_that_name_is_no_hint(private: Path) -> None:
+    (private / "attempt.json").write_text("{}")
     assert silence(private) is Freshness.FRESH

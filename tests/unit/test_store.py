@@ -31,7 +31,7 @@ def test_a_fresh_dataset_is_claimed(yard: Yard) -> None:
 def test_an_attempts_place_says_whose_it_is(yard: Yard) -> None:
     yard.add("ds1")
     claim = yard.claim("ds1", identity("node17.cluster.example", pid=12, job="123.1"))
-    said = json.loads(Path(claim.private, "attempt.json").read_bytes())
+    said = json.loads(os.readlink(f"{claim.private}/attempt.json"))
     assert said["process"] == {
         "boot_id": "boot-of-node17.cluster.example",
         "pid_namespace": "pid:[1]",
@@ -200,7 +200,7 @@ def test_a_location_without_permission_ends_the_poller_and_not_dataset_after_dat
         yard.store().claim("ds1")
 
 
-@pytest.mark.parametrize(("method", "where"), [("mkdir", "_work/"), ("write_new", "attempt.json")])
+@pytest.mark.parametrize(("method", "where"), [("mkdir", "_work/"), ("symlink", "attempt.json")])
 def test_a_storage_that_fails_after_the_claim_gives_it_back(yard: Yard, method: str, where: str) -> None:
     path = yard.add("ds1")
     yard.fs.fail(method, where, errno.ENOSPC, times=1)
@@ -213,7 +213,7 @@ def test_a_storage_that_fails_after_the_claim_gives_it_back(yard: Yard, method: 
 
 def test_making_the_private_place_twice_is_our_own_request_sent_again(yard: Yard) -> None:
     yard.add("ds1")
-    for method, where in (("mkdir", "_work/"), ("mkdir", "/out"), ("write_new", "attempt.json")):
+    for method, where in (("mkdir", "_work/"), ("mkdir", "/out"), ("symlink", "attempt.json")):
         yard.fs.lose_reply(method, where, errno.EEXIST)
     claim = yard.claim("ds1")
     assert sorted(os.listdir(claim.private)) == ["attempt.json", "out"]
