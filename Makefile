@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster verify-nfs bench bench-slurm lock clean
+.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster verify-nfs verify-fuse bench bench-slurm lock clean
 
 bin := .venv/bin
 export TMPDIR := $(CURDIR)/.tmp
@@ -63,6 +63,10 @@ verify-cluster: setup ## whatever SLURM does to a job, on private clusters: side
 verify-nfs: setup ## real NFS with two clients, three kinds of mount side by side, in user-mode-linux (five minutes at most)
 	@echo '== on real NFS'
 	@timeout 300 $(bin)/python -m pytest tests/nfs -n 3 --maxschedchunk 1 -m nfs $(ARGS)
+
+verify-fuse: setup ## sshfs and glusterfs, mounted twice in namespaces (five minutes at most; glusterfs wants root)
+	@echo '== on file systems in user space'
+	@timeout 300 $(bin)/python -m pytest tests/fuse -n 2 --maxschedchunk 1 -m fuse $(ARGS)
 
 bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'

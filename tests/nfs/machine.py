@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -95,10 +95,17 @@ class Machine:
     def booted(cls, mount: Mount) -> Generator[Machine]:
         """Boot one; raises NoRigError, saying why there is none."""
         packages = provide()
+        with cls.begun(lambda top: _start(mount, packages, top)) as machine:
+            yield machine
+
+    @classmethod
+    @contextmanager
+    def begun(cls, start: Callable[[Path], subprocess.Popen[bytes]]) -> Generator[Machine]:
+        """Have one whose first process `start` starts; an agent in it serves `exchange` of the directory given."""
         with tempfile.TemporaryDirectory(prefix="phaseline-nfs-", dir="/tmp") as top:
             exchange = Path(top) / "exchange"
             exchange.mkdir()
-            machine = cls(exchange, _start(mount, packages, Path(top)))
+            machine = cls(exchange, start(Path(top)))
             try:
                 wait_until(machine._is_up, BOOT_SECONDS, lambda: f"the guest did not come up: {machine.said()}")
                 yield machine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 PACKAGES = (
@@ -41,18 +42,18 @@ class NoRigError(Exception):
     """The rig cannot be had here; the text says why, and what to type."""
 
 
-def provide(shelf: Path = SHELF) -> Path:
+def provide(shelf: Path = SHELF, packages: Sequence[str] = PACKAGES) -> Path:
     """Return a directory with the packages' files, fetched the first time; raises NoRigError."""
     if (shelf / COMPLETE).is_file():
         return shelf
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
-            raise NoRigError(f"there is no {program} here: the NFS rig is made of Debian's packages")
+            raise NoRigError(f"there is no {program} here: the rig is made of Debian's packages")
     draft = shelf.with_name(f"{shelf.name}.{os.getpid()}")
     archives = draft / "archives"
     archives.mkdir(parents=True)
     try:
-        _call(["apt-get", "download", *PACKAGES], archives)
+        _call(["apt-get", "download", *packages], archives)
         for archive in sorted(archives.iterdir()):
             _call(["dpkg-deb", "--extract", str(archive), str(draft)], draft)
         shutil.rmtree(archives)

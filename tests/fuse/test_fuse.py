@@ -1,0 +1,112 @@
+"""Are the promises kept on sshfs and glusterfs, and where one is not, does the doctor say so?"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from tests.fuse.spaces import DISTRIBUTED, GLUSTERFS, MOUNTS, REPLICATED, SSHFS, UNCACHED, entered
+from tests.nfs.machine import CHECKOUT, DATA, Machine
+from tests.nfs.packages import NoRigError
+
+pytestmark = [pytest.mark.fuse, pytest.mark.timeout(280)]
+
+CONTRACT = "tests/contract/test_file_system.py"
+ROUNDS = 100
+STORM_SECONDS = 200.0
+DATASETS = {GLUSTERFS: 400, DISTRIBUTED: 200, REPLICATED: 200}
+LEASE_SECONDS = 120.0  # the least on a network file system
+#: What of the contract is not kept, on one host already.
+BROKEN = {
+    SSHFS: {"test_a_directory_is_never_moved_onto_a_full_one"},
+    UNCACHED: {
+        "test_a_directory_is_never_moved_onto_a_full_one",
+        "test_a_handle_stays_with_its_directory_when_that_is_moved",
+    },
+}
+Outcome = dict[str, object]
+
+
+def python(*words: str) -> list[str]:
+    """Return a command line of this Python."""
+    return [sys.executable, "-m", *words]
+
+
+@pytest.mark.parametrize("mount", BROKEN)
+def test_sshfs_is_refused(mount: str, record_property: Callable[[str, object], None]) -> None:
+    """A create has one winner there, too; but an open directory is a path, and refusals have lost their names."""
+    begun = time.monotonic()
+    try:
+        with entered(MOUNTS[mount]) as machine:
+            assert broken_promises(machine) == BROKEN[mount]
+            made = machine.run("a", python("stages.engine", "init", "--root", f"{DATA}/root"))
+            assert made.code != 0
+            assert "rename onto a non-empty directory refused: Operation not permitted" in made.output
+            found = across_hosts(machine)
+            assert found["races"]["wrong"] == {}
+            assert found["handle"] == {"told": "", "at": ["ds"]}  # the register of one dataset is put into another one
+    except NoRigError as error:
+        pytest.fail(f"no FUSE here: {error}")
+    record_property(f"FUSE {mount}", f"refused, after {round(time.monotonic() - begun)} s: {json.dumps(found)}")
+
+
+@pytest.mark.parametrize("mount", DATASETS)
+def test_glusterfs_keeps_the_promises(mount: str, record_property: Callable[[str, object], None]) -> None:
+    """One test for each kind of volume: its parts share what is mounted."""
+    begun = time.monotonic()
+    try:
+        with entered(MOUNTS[mount]) as machine:
+            assert broken_promises(machine) == set()
+            made = machine.run("a", python("stages.engine", "init", "--root", f"{DATA}/root"))
+            assert made.code == 0, made.output
+            seen = machine.run("b", python("stages.engine", "doctor", "--root", f"{DATA}/root"))
+            assert seen.code == 0, seen.output
+            found = across_hosts(machine)
+            assert found["races"]["wrong"] == {}
+            assert found["handle"] == {"told": "", "at": ["moved"]}
+            assert found["values"] == {}
+            late = {what: seconds for what, seconds in found["visibility"].items() if seconds is None}
+            assert late == {}
+            seconds = round(time.monotonic() - begun)
+            said = storms(machine, mount)
+    except NoRigError as error:
+        pytest.fail(f"no FUSE here: {error}")
+    record_property(f"FUSE {mount}", f"contract and races in {seconds} s: {json.dumps(found)}; {said}")
+
+
+def broken_promises(machine: Machine) -> set[str]:
+    """Return the tests of the contract of the file system that fail on a host."""
+    only = ["-k", "posix and not tmpfs and not faulty", "-p", "no:randomly", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    done = machine.run("a", python("pytest", "-q", "--tb=line", *only, CONTRACT), more={"TMPDIR": DATA})
+    assert re.search(r"^(\d+ failed, )?\d+ passed", done.output, re.MULTILINE), done.output
+    return set(re.findall(r"^FAILED \S+::(\w+)", done.output, re.MULTILINE))
+
+
+def across_hosts(machine: Machine) -> dict[str, Outcome]:
+    """Return what one host's doing is to the other."""
+    done = machine.run("server", python("tests.fuse.promises", str(ROUNDS)), seconds=120.0)
+    assert done.code == 0, done.output
+    return cast("dict[str, Outcome]", json.loads(done.output.splitlines()[-1]))
+
+
+def storms(machine: Machine, mount: str) -> str:
+    """Nothing is lost and nothing published twice, as the server sees it; returns what it was, in short."""
+    seed = random.getrandbits(32)
+    words = python("tests.nfs.storm", str(DATASETS[mount]), str(seed), str(STORM_SECONDS), "0")
+    more = {"STORM_CATALOG": str(CHECKOUT / "tests" / "nfs" / "catalog"), "STORM_EXPORT": MOUNTS[mount].export}
+    done = machine.run("server", words, seconds=STORM_SECONDS, more=more)
+    assert done.code == 0, f"seed {seed}: {done.output}"
+    outcome = json.loads(done.output.splitlines()[-1])
+    assert outcome["wrong"] == [], f"seed {seed}: {outcome}"
+    figures = outcome["figures"]
+    for figure in ("kills", "stops", "lost", "failed", "quarantined"):
+        assert figures.get(figure, 0) > 0, outcome
+    said = ", ".join(f"{count} {what}" for what, count in figures.items())
+    return f"storm of {DATASETS[mount]} datasets in {outcome['seconds']} s: {said} (seed {seed})"
