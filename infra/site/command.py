@@ -1,4 +1,7 @@
-"""`phaseline doctor --site`: prints a line for each check, as it is made, and a summary; to be pasted into a ticket."""
+"""`phaseline doctor --site`: prints a line for each check, as it is made, and a summary; to be pasted into a ticket.
+
+And what `phaseline doctor --storage` needs of the cluster: two jobs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import platform
 import sys
 from argparse import Namespace
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -15,8 +19,10 @@ from importlib.util import find_spec
 if find_spec("prefect") is None:  # before anything that needs it: `phaseline` says which extra brings it
     raise ModuleNotFoundError("No module named 'prefect'", name="prefect")
 
+from infra.site import sides
 from infra.site.examination import WAIT_SECONDS, Site, examine, now
 from infra.site.finding import Finding, Verdict
+from infra.site.wishes import WishError, read_wishes
 from infra.stack import place
 from infra.stack.errors import StackError
 
@@ -45,6 +51,18 @@ def run(arguments: Namespace, root: str) -> int:
     counts = Counter(one.verdict for one in found)
     print("summary: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict))
     return _code(found)
+
+
+def carry(root: str, words: Sequence[Sequence[str]], wait_seconds: float) -> tuple[list[str], list[str]]:
+    """Have `phaseline` do two things on two nodes, for `phaseline doctor --storage --from-nodes`; waits for both.
+
+    Returns notes for people, and what went wrong.
+    """
+    os.environ["PHASELINE_ROOT"] = root  # as above
+    try:
+        return sides.carry(root, read_wishes(place.find().clone), words, wait_seconds)
+    except (StackError, WishError) as error:
+        return [], [str(error)]
 
 
 def _code(found: list[Finding]) -> int:

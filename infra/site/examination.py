@@ -60,8 +60,8 @@ def examine(site: Site) -> Iterator[Finding]:
     except WishError as error:
         yield fault("deployments", str(error), "examine from the clone that is deployed")
         return
-    made = [_asked(wish) for wish in wishes]
-    asked = _together([one for one in made if isinstance(one, Asked)])
+    made = [asked_for(wish) for wish in wishes]
+    asked = together([one for one in made if isinstance(one, Asked)])
     names = sorted({one.transport for one in asked})
     yield from map(_transport, names)
     there: dict[str, Partition] = {}
@@ -115,7 +115,8 @@ def _containers() -> Finding:
     return ok("containers", f"{runtime}, images in {images or f'no directory ({IMAGES} is not set)'}")
 
 
-def _asked(wish: Wish) -> Asked | Finding:
+def asked_for(wish: Wish) -> Asked | Finding:
+    """Make a job of what a deployment asks for, or say why there can be none."""
     try:
         name = choose_transport(wish.transport)
         return Asked(check=wish.name, wish=wish, spec=wish.job("doctor"), transport=name)
@@ -123,7 +124,7 @@ def _asked(wish: Wish) -> Asked | Finding:
         return fault(wish.name, str(error))  # which says what to change
 
 
-def _together(asked: Sequence[Asked]) -> list[Asked]:
+def together(asked: Sequence[Asked]) -> list[Asked]:
     """Those that ask for the same are examined once."""
     found: dict[str, Asked] = {}
     for one in asked:
@@ -157,19 +158,20 @@ def _probes(asked: Sequence[Asked], there: Mapping[str, Partition]) -> list[JobS
     for one in asked:
         if there and any(name not in there for name in one.spec.partition.split(",") if name):
             continue
-        kind = repr(_small(one.spec))
+        kind = repr(small(one.spec))
         if kind not in kinds:
-            kinds[kind] = _small(one.wish.job(f"doctor-{secrets.token_hex(4)}.0"))
+            kinds[kind] = small(one.wish.job(f"doctor-{secrets.token_hex(4)}.0"))
     return list(kinds.values())
 
 
-def _small(spec: JobSpec) -> JobSpec:
+def small(spec: JobSpec, seconds: int = PROBE_SECONDS) -> JobSpec:
+    """Ask for little, so that it is started soon: the partition and the image stay what they are."""
     return replace(
         spec,
         cpus=1,
         memory_mb=min(spec.memory_mb or PROBE_MEMORY_MB, PROBE_MEMORY_MB),
         gpus=min(spec.gpus, 1),
-        time_limit_seconds=min(spec.time_limit_seconds or PROBE_SECONDS, PROBE_SECONDS),
+        time_limit_seconds=min(spec.time_limit_seconds or seconds, seconds),
         requeue=False,
     )
 

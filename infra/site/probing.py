@@ -90,7 +90,7 @@ class Probing:
         if report is not None and report.state.phase is Phase.WAITING:
             one.waited = asked
             return
-        one.output = _read(os.path.join(one.spec.directory, "output"))
+        one.output = read_anew(os.path.join(one.spec.directory, "output"))
         if one.begun is None and probe.has_begun(one.output):
             one.begun = self.now()
         if one.told is None and probe.read_report(one.output) is not None:
@@ -111,7 +111,7 @@ class Probing:
                 shutil.rmtree(one.spec.directory, ignore_errors=True)
 
 
-def _read(path: str) -> str:
+def read_anew(path: str) -> str:
     """Look anew: a network file system may answer from a cache what it has not been asked in a while."""
     try:
         os.listdir(os.path.dirname(path))

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from infra.site.finding import Finding, fault, ok, warning
 
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "f2fs", "ramfs"})
-_SHOWN = ("vers", "hard", "soft", "nocto", "noac", "actimeo", "acregmax", "lookupcache", "sync", "ro", "local_lock")
+_GIVES_UP = "a call that gives up may have been done, so pollers end"
+_HARM = (  # as `phaseline doctor` says, which the engine is asked for in its own words: nothing of it is imported here
+    ("soft", _GIVES_UP, "mount it hard"),
+    ("softerr", _GIVES_UP, "mount it hard"),
+    ("nocto", "heartbeats stand still, so pollers that live are taken for dead", "mount it without nocto"),
+)
+_SHOWN = frozenset({"vers", "hard", "soft", "softerr", "nocto", "noac", "actimeo", "acregmax", "acdirmax"})
+_SHOWN_TOO = frozenset({"lookupcache", "sync", "ro", "local_lock"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,7 @@ class Mount:
     options: frozenset[str]
 
     def __str__(self) -> str:
-        shown = sorted(option for option in self.options if option.partition("=")[0] in _SHOWN)
+        shown = sorted(option for option in self.options if option.partition("=")[0] in _SHOWN | _SHOWN_TOO)
         return f"{self.kind} {self.source} at {self.point}" + (f" ({','.join(shown)})" if shown else "")
 
 
@@ -67,9 +74,9 @@ def _nfs(check: str, mount: Mount) -> Iterator[Finding]:
     """What is known to hurt: docs/clusters.md says how."""
     if not mount.kind.startswith("nfs"):
         return
-    for bad, todo in (("soft", "mount it hard"), ("nocto", "mount it without nocto")):
+    for bad, why, todo in _HARM:
         if bad in mount.options:
-            yield warning(check, f"option {bad!r} may lose what a poller has just written", todo)
+            yield fault(check, f"option {bad!r}: {why}", todo)
     version = next((option.partition("=")[2] for option in mount.options if option.startswith("vers=")), "")
     if version == "3" and not mount.options & {"lookupcache=positive", "lookupcache=pos", "lookupcache=none"}:
         yield warning(

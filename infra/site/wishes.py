@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -42,8 +42,8 @@ class Wish:
         """What is to carry its jobs, as the deployment says."""
         return str(self.values.get("transport") or AUTO)
 
-    def job(self, tag: str) -> JobSpec:
-        """Return the job that a worker of this environment would hand in; it examines instead of polling.
+    def job(self, tag: str, words: Sequence[str] = EXAMINED) -> JobSpec:
+        """Return the job that a worker of this environment would hand in; its command does `words` instead of polling.
 
         Raises WishError.
         """
@@ -51,7 +51,7 @@ class Wish:
         made.prepare_for_flow_run(FlowRun(flow_id=_NOBODY, name=NAME, job_variables=dict(self.own)))
         if made.problems:
             raise WishError("; ".join(made.problems))
-        made.command = [*made.command[:1], *EXAMINED]
+        made.command = [*made.command[:1], *words]
         try:
             return made.spec(tag)
         except (SubmissionRefusedError, OSError) as error:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
-import secrets
+import posixpath
 from collections.abc import Sequence
 
-from stages.engine import probes
+from stages.engine import mounts, probes
 from stages.engine.clock import Clock
 from stages.engine.errors import CatalogError, ExitCode, PhaselineError, StorageError
 from stages.engine.fs import FileSystem
 from stages.engine.layout import Passage, Root
-from stages.engine.mounts import LEASE_SECONDS_MIN, Mount, advice, mount_of
+from stages.engine.mounts import LEASE_SECONDS_MIN, Mount, mount_of
+from stages.engine.places import new_place, remove_leftovers
 from stages.engine.probes import Finding, RefusedError, Verdict
 from stages.engine.publication import STORAGE_ERRORS
 from stages.engine.spec import StageSpec
@@ -31,14 +32,22 @@ def examine(fs: FileSystem, clock: Clock, root: Root, locations: Sequence[str]) 
     directories = [path for name in locations for path in root.location(name).directories]
     found = [_permission(fs, [root.path, *root.directories, *directories])]
     if found[0].verdict is not Verdict.REFUSED:
+        found += _leftovers(fs, root.path)
         found += try_out(fs, clock, root.path)
         found.append(one_file_system(fs, directories))
     return [*found, *mount(fs, root.path)]
 
 
+def _leftovers(fs: FileSystem, top: str) -> list[Finding]:
+    """Say what was removed that a killed probe had left behind."""
+    names = remove_leftovers(fs, top)
+    told = Finding(probe="leftovers", verdict=Verdict.NOTE, detail=f"removed of a killed probe: {', '.join(names)}")
+    return [told] if names else []
+
+
 def try_out(fs: FileSystem, clock: Clock, top: str) -> list[Finding]:
     """Probe the file system of an existing directory."""
-    place = f"{top}/{_name()}"
+    place = new_place(top)
     try:
         fs.mkdir(place)
     except OSError as error:
@@ -83,8 +92,8 @@ def _apart(detail: str) -> Finding:
 
 def _pass_through(fs: FileSystem, directories: Sequence[str]) -> None:
     """Move an empty directory from each place to the next; the last one removes it."""
-    name = _name()
-    at = f"{directories[0]}/{name}"
+    at = new_place(directories[0])
+    name = posixpath.basename(at)
     fs.mkdir(at)
     try:
         for directory in directories[1:]:
@@ -98,10 +107,10 @@ def mount(fs: FileSystem, path: str) -> list[Finding]:
     """Say what the root lies on, and what about its mount options is known to hurt."""
     found = mount_of(fs, path)
     if found is None:
-        return [Finding(probe="mount", verdict=Verdict.NOTE, detail="this host does not say what the root lies on")]
-    where = "network" if found.is_network else "local"
-    told = [Finding(probe="mount", detail=f"{found.kind} ({where}) at {found.point}")]
-    return told + [Finding(probe="mount", verdict=Verdict.NOTE, detail=line) for line in advice(found)]
+        return [
+            Finding(probe=mounts.PROBE, verdict=Verdict.NOTE, detail="this host does not say what the root lies on")
+        ]
+    return mounts.judge(found)
 
 
 def check_lease(spec: StageSpec, mount: Mount | None, *, allow_short: bool) -> None:
@@ -145,7 +154,7 @@ def _permission(fs: FileSystem, directories: Sequence[str]) -> Finding:
     """Make and remove a directory in each place."""
     for directory in directories:
         try:
-            fs.mkdir(probe := f"{directory}/{_name()}")
+            fs.mkdir(probe := new_place(directory))
             fs.rmdir(probe)
         except OSError as error:
             return _refusal(WRITE_PERMISSION, error)
@@ -170,8 +179,3 @@ def _refusal(probe: str, error: OSError) -> Finding:
 
 def _words(error: OSError) -> str:
     return f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-
-
-def _name() -> str:
-    """A name that no poller takes for a dataset and no sweeper for an attempt."""
-    return f".probe.{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""What kind of file system a path lies on, as far as this host knows. Pure but for `mount_of`."""
+"""What kind of file system a path lies on, and what is to be said of it. Pure but for `mount_of`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,28 @@ import re
 from dataclasses import dataclass
 
 from stages.engine.fs import FileSystem
+from stages.engine.probes import Finding, Verdict
 
 MOUNTS = "/proc/self/mountinfo"
 LEASE_SECONDS_MIN = 120.0  # on a network file system (PROTOCOL 3, STALE)
+ACDIRMAX_SECONDS = 60.0  # what NFS clients do if they are told nothing
+PROBE = "mount"
+_LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "tmpfs", "ramfs", "overlay"})
+_NO_WORD_OF_ABSENCE = frozenset({"lookupcache=positive", "lookupcache=pos", "lookupcache=none"})
+_GIVES_UP = "a call that gives up may have been done: pollers end, and outputs wait for a sweep"
+_HARM = (
+    ("soft", _GIVES_UP),
+    ("softerr", _GIVES_UP),
+    ("nocto", "opening a directory no longer asks the server: heartbeats stand still, and listings stay old"),
+)
+_TRY = "try it from two nodes: phaseline doctor --storage --from-nodes"
+# What could not be tried, and what is to be looked at there.
+_KNOWN = {
+    "lustre": "Lustre was not tried: all locations of a root on one MDT (lfs getdirstripe), as renames cross none",
+    "gpfs": "GPFS was not tried: exact mtime (mmlsfs -E says yes), and one fileset for a root",
+    "beegfs": "BeeGFS was not tried: leave the times of its caches (tune*CacheValidityMS) as they are",
+    "beegfs_nodev": "BeeGFS was not tried: leave the times of its caches (tune*CacheValidityMS) as they are",
+}
 _NETWORK = re.compile(
     r"nfs[34]?|lustre|gpfs|beegfs(_nodev)?|ceph|cifs|smb[23]?|9p|panfs|wekafs|afs|orangefs|pvfs2|gfs2|ocfs2|virtiofs"
     r"|fuse\.(?!ext|ntfs|overlay).*"
@@ -28,6 +47,11 @@ class Mount:
     def is_network(self) -> bool:
         """Whether other hosts may see it through caches of their own."""
         return _NETWORK.fullmatch(self.kind) is not None
+
+    @property
+    def is_nfs(self) -> bool:
+        """Whether nfs(5) says what its options mean."""
+        return self.kind in ("nfs", "nfs3", "nfs4")
 
 
 def mount_of(fs: FileSystem, path: str) -> Mount | None:
@@ -53,18 +77,54 @@ def find_mount(mountinfo: str, path: str) -> Mount | None:
     return found
 
 
-def advice(mount: Mount) -> list[str]:
-    """Say what about a mount is known to hurt, lightly: the code is right with defaults."""
-    if not mount.kind.startswith("nfs"):
-        return []
-    told = [f"option {bad!r} is known to hurt: mount without it" for bad in ("soft", "nocto") if bad in mount.options]
-    if "vers=3" in mount.options and not mount.options & {
-        "lookupcache=positive",
-        "lookupcache=pos",
-        "lookupcache=none",
-    }:
-        told.append("NFS version 3 without lookupcache=positive delays what others wrote: use 4.1 or later")
+def judge(mount: Mount) -> list[Finding]:
+    """Say what a mount is, then what is known of its options and its kind: docs/storage.md has the reasons."""
+    where = "network" if mount.is_network else "local"
+    shown = f", {','.join(sorted(mount.options))}" if mount.is_network else ""
+    told = [Finding(probe=PROBE, detail=f"{mount.kind} ({where}) at {mount.point}{shown}")]
+    if "ro" in mount.options:
+        told.append(_refused(f"{mount.point} is mounted read-only", "mount it read-write"))
+    if mount.is_nfs:
+        told += [
+            _refused(f"option {name!r}: {why}", "mount without it") for name, why in _HARM if name in mount.options
+        ]
+        told += [_note(line) for line in _nfs_notes(mount)]
+    elif mount.kind not in _LOCAL:
+        told.append(_note(_KNOWN.get(mount.kind, f"nobody has tried {mount.kind}") + "; " + _TRY))
     return told
+
+
+def cache_seconds(mount: Mount) -> float:
+    """Return how long a client of this mount may go by what it once saw of a directory: nfs(5), acdirmax."""
+    if not mount.is_nfs:
+        return 0.0
+    said = dict(option.split("=", 1) for option in mount.options if "=" in option)
+    if "noac" in mount.options:
+        return 0.0
+    return float(said.get("acdirmax", said.get("actimeo", ACDIRMAX_SECONDS)))
+
+
+def _nfs_notes(mount: Mount) -> list[str]:
+    """What is right, and slower than it could be."""
+    told: list[str] = []
+    if "vers=3" in mount.options and not mount.options & _NO_WORD_OF_ABSENCE:
+        told.append("NFS version 3 without lookupcache=positive delays what others wrote: use 4.1 or later")
+    if "vers=4.0" in mount.options:
+        told.append("NFS version 4.0 has no sessions: use 4.1 or later")
+    told += [
+        f"option {option!r} costs a call for every look, and nothing needs it"
+        for option in ("noac", "actimeo=0", "lookupcache=none")
+        if option in mount.options
+    ]
+    return told
+
+
+def _refused(detail: str, todo: str) -> Finding:
+    return Finding(probe=PROBE, verdict=Verdict.REFUSED, detail=detail, todo=todo)
+
+
+def _note(detail: str) -> Finding:
+    return Finding(probe=PROBE, verdict=Verdict.NOTE, detail=detail)
 
 
 def _parse(line: str) -> Mount | None:

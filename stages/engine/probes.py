@@ -32,6 +32,12 @@ class Finding:
     detail: str = ""
     todo: str = ""
 
+    @property
+    def line(self) -> str:
+        """For people: what was found, and what to do about it."""
+        more = "; ".join(part for part in (self.detail, self.todo) if part)
+        return f"{self.verdict:<8} {self.probe}" + (f": {more}" if more else "")
+
 
 class RefusedError(Exception):
     """The file system does not do what the protocol needs."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stages.engine import creation, doctor, mounts, roots
+from stages.engine import creation, doctor, roots
 from stages.engine.errors import CatalogError, NotARootError, StorageError
 from stages.engine.fs import Posix
 from stages.engine.layout import Root
-from stages.engine.mounts import Mount, find_mount
+from stages.engine.mounts import Mount
 from stages.engine.probes import Verdict
 from tests.fakes import EventfulFs, FakeClock
 from tests.unit.chain import Chain
@@ -186,41 +186,6 @@ def test_the_command_says_it_line_by_line(chain: Chain, capsys: pytest.CaptureFi
     chain.path("MID/_done").rmdir()
     assert chain.phaseline("init") == 0
     assert "1 directories made" in capsys.readouterr().out
-
-
-MOUNTINFO = r"""
-22 1 254:0 / / rw,relatime - ext4 /dev/root rw
-31 22 0:30 / /data rw,noatime shared:1 - nfs4 server:/data rw,vers=4.2,hard
-32 22 0:31 / /data/a\040b rw shared:1 - nfs server:/old rw,vers=3,soft
-33 22 0:32 / /data/a\040b rw shared:1 - nfs server:/new rw,vers=3,soft,lookupcache=positive
-34 22 0:33 / /scratch rw - lustre mds:/x rw
-nonsense
-"""
-
-
-def test_the_deepest_and_latest_mount_counts() -> None:
-    def kind_at(path: str) -> tuple[str, str]:
-        found = find_mount(MOUNTINFO, path)
-        assert found is not None
-        return found.point, found.kind
-
-    assert kind_at("/datax/y") == ("/", "ext4")
-    assert kind_at("/data") == ("/data", "nfs4")
-    assert kind_at("/data/a b/root") == ("/data/a b", "nfs")
-    newest = find_mount(MOUNTINFO, "/data/a b")
-    assert newest is not None
-    assert "lookupcache=positive" in newest.options
-    assert mounts.mount_of(Posix(), "/") is not None
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [("vers=3", "lookupcache=positive"), ("vers=4.2,soft", "'soft'"), ("vers=4.1,nocto", "'nocto'"), ("vers=4.2", "")],
-)
-def test_options_that_hurt_are_told(options: str, told: str) -> None:
-    mount = Mount(point="/data", kind="nfs4", options=frozenset(options.split(",")))
-    lines = mounts.advice(mount)
-    assert (told in lines[0]) if told else lines == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,132 @@
+"""Races: two processes try to make the same names, as fast as they can."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from stages.engine.clock import Clock
+from stages.engine.fs import FileSystem
+from stages.engine.measurements import Contest, Race
+from stages.engine.meeting import Meeting, Side
+
+BATCH = 25  # names from one meeting to the next; whoever is behind loses, which is quicker, and catches up
+_MORE, _ENOUGH = "more", "enough"
+
+Attempt = Callable[[FileSystem, str, Side], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Races:
+    """One side of them, below the directory `place`: `rounds_max` names of a kind, or as many as `seconds` allow."""
+
+    fs: FileSystem
+    clock: Clock
+    meeting: Meeting
+    place: str
+    rounds_max: int
+    seconds: float
+    _mine: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], init=False)
+
+    def hold(self, contest: Contest) -> Race:
+        """Race for names of one kind; both sides have the same rounds. Raises SilentError."""
+        until, batch, won, read = self.clock.monotonic() + self.seconds, 0, "", ""
+        while True:
+            names = self._lay_out(contest, batch)
+            self.meeting.come()
+            tried = [_ATTEMPTS[contest](self.fs, name, self.meeting.side) for name in names]
+            outcomes = [
+                has_won or self._was_reply_lost(contest, name) for name, has_won in zip(names, tried, strict=True)
+            ]
+            won += "".join(str(int(outcome)) for outcome in outcomes)
+            is_enough = len(won) >= self.rounds_max or self.clock.monotonic() > until
+            word = self.meeting.come(_ENOUGH if is_enough else _MORE)
+            if contest is Contest.SYMLINK:
+                read += "".join(self._owner(name) for name in names)
+            self._mine.extend(
+                self._removal(contest, name) for name, outcome in zip(names, outcomes, strict=True) if outcome
+            )
+            if is_enough or word == _ENOUGH:
+                return Race(contest=contest, won=won, read=read)
+            batch += 1
+
+    def clear_up(self) -> None:
+        """Remove what this side has made, once neither looks at it any more: two are quicker than one."""
+        self.meeting.come()
+        for remove in self._mine:
+            try:
+                remove()
+            except OSError:
+                continue  # the whole place goes in the end
+
+    def _lay_out(self, contest: Contest, batch: int) -> Sequence[str]:
+        """One side makes what both need; neither has asked for any of these names before."""
+        top = f"{self.place}/{contest.name.lower()}.{batch}"
+        names = [f"{top}/{number}" for number in range(BATCH)]
+        if self.meeting.side is Side.A:
+            self.fs.mkdir(top)
+            for name in names if contest is Contest.RENAME else ():
+                self.fs.mkdir(name)
+        return names
+
+    def _was_reply_lost(self, contest: Contest, name: str) -> bool:
+        """Tell whether a refused call had been carried out before, and was sent again (PROTOCOL 3, ERRORS)."""
+        match contest:
+            case Contest.SYMLINK:
+                return self._owner(name) == self.meeting.side
+            case Contest.MKDIR:
+                return False  # nobody can tell
+            case Contest.RENAME:
+                try:
+                    self.fs.close(self.fs.opendir(f"{name}.{self.meeting.side}"))
+                except FileNotFoundError:
+                    return False
+                return True
+            case _:
+                assert_never(contest)
+
+    def _owner(self, name: str) -> str:
+        try:
+            return self.fs.readlink(name)[:1] or "?"
+        except FileNotFoundError:
+            return "-"
+
+    def _removal(self, contest: Contest, name: str) -> Callable[[], None]:
+        match contest:
+            case Contest.SYMLINK:
+                return lambda: self.fs.unlink(name)
+            case Contest.MKDIR:
+                return lambda: self.fs.rmdir(name)
+            case Contest.RENAME:
+                return lambda: self.fs.rmdir(f"{name}.{self.meeting.side}")
+            case _:
+                assert_never(contest)
+
+
+def _symlink(fs: FileSystem, name: str, side: Side) -> bool:
+    try:
+        fs.symlink(side, name)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _mkdir(fs: FileSystem, name: str, side: Side) -> bool:
+    del side
+    try:
+        fs.mkdir(name)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _rename(fs: FileSystem, name: str, side: Side) -> bool:
+    try:
+        fs.rename(name, f"{name}.{side}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+_ATTEMPTS: dict[Contest, Attempt] = {Contest.SYMLINK: _symlink, Contest.MKDIR: _mkdir, Contest.RENAME: _rename}

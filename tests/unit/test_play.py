@@ -1,0 +1,197 @@
+"""Two sides on one file system: do they come to an end, and do they see what is wrong with it?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from stages.engine import storage
+from stages.engine.clock import SystemClock
+from stages.engine.fs import FileSystem, Posix
+from stages.engine.measurements import Look, Report, decode
+from stages.engine.meeting import Meeting, Side, SilentError
+from stages.engine.places import LEFT_SECONDS, new_place, remove_leftovers
+from stages.engine.play import Actor, Scale, report_in
+from stages.engine.probes import Verdict
+from tests.fakes import FakeClock
+from tests.faults import FaultyFileSystem, LateName
+
+SMALL = Scale(rounds=100, race_seconds=5.0, looks=2, look_seconds=0.5)
+
+
+def play(top: Path, make: Callable[[], FileSystem], scale: Scale = SMALL) -> tuple[Report, Report]:
+    """Let two sides play, each with a door of its own."""
+    place = new_place(str(top))
+    actors = [Actor(fs=make(), clock=SystemClock(), side=side, who=side, boot="", scale=scale) for side in Side]
+
+    def perform(actor: Actor) -> Report:
+        return actor.perform(place, 10.0)
+
+    with ThreadPoolExecutor(2) as threads:
+        a, b = threads.map(perform, actors)
+    for side, report in zip(Side, (a, b), strict=True):
+        assert decode(Path(report_in(place, side)).read_bytes()) == report
+    return a, b
+
+
+def refused(a: Report, b: Report) -> dict[str, str]:
+    return {one.probe: one.detail for one in storage.judge(a, b) if one.verdict is Verdict.REFUSED}
+
+
+class Replacing(Posix):
+    """A second symlink of one name replaces the first: a create that is not exclusive."""
+
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        if at is None and os.path.islink(name):
+            os.unlink(name)
+        super().symlink(value, name, at)
+
+
+class Lenient(Posix):
+    """A directory that is there already is no error."""
+
+    def mkdir(self, path: str) -> None:
+        if not os.path.isdir(path):
+            super().mkdir(path)
+
+
+class Copying(Posix):
+    """Renaming leaves the source where it is."""
+
+    def rename(self, source: str, target: str) -> None:
+        if "/rename." not in source:
+            super().rename(source, target)
+        else:
+            os.mkdir(target)
+
+
+class Believing(Posix):
+    """What was once not there is not there, and may be made: a client that trusts its word of absence."""
+
+    def __init__(self) -> None:
+        self._absent: set[str] = set()
+
+    def readlink(self, name: str, at: int | None = None) -> str:
+        try:
+            return super().readlink(name, at)
+        except FileNotFoundError:
+            self._absent.add(name)
+            raise
+
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        if name in self._absent and os.path.islink(name):
+            return
+        super().symlink(value, name, at)
+
+
+class Still(Posix):
+    """Directories' times are those of the first look: heartbeats stand still, as with `nocto`."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def mtime_ns(self, path: str) -> int:
+        return self._seen.setdefault(path, super().mtime_ns(path))
+
+    def touch(self, place: str | int) -> None:
+        super().touch(place)
+        self._seen.pop(str(place), None)  # of one's own changes a client knows
+
+
+class Deaf(Posix):
+    """A listing is kept for ever."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, list[str]] = {}
+
+    def listdir(self, place: str | int) -> list[str]:
+        if isinstance(place, int) or "meeting" in place:
+            return super().listdir(place)
+        return self._seen.setdefault(place, super().listdir(place))
+
+
+class Blind(Posix):
+    """Nothing that others make is ever listed."""
+
+    def listdir(self, place: str | int) -> list[str]:
+        return []
+
+
+def test_a_file_system_that_keeps_its_promises_is_good(tmp_path: Path) -> None:
+    a, b = play(tmp_path, Posix)
+    assert refused(a, b) == {}
+    assert len(a.races[0].won) == SMALL.rounds
+    assert a.clock.tick_seconds is not None
+    assert [len(a.looks[look]) for look in Look] == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("make", "probe"),
+    [
+        (Replacing, "raced symlink, looked for before"),
+        (Believing, "raced symlink, looked for before"),
+        (Copying, "raced rename of one source"),
+        (Still, "a heartbeat"),
+        (Deaf, "a new name in a listing"),
+    ],
+)
+def test_a_file_system_that_breaks_one_is_refused(tmp_path: Path, make: Callable[[], Posix], probe: str) -> None:
+    assert probe in refused(*play(tmp_path, make))
+
+
+def test_directories_that_two_can_make_are_refused(tmp_path: Path) -> None:
+    """Two sides on one host are not as close as that in every run: each name is tried until it is seen."""
+    for _ in range(5):
+        if "raced mkdir" in refused(*play(tmp_path, Lenient)):
+            return
+    pytest.fail("two winners of one directory were not seen")
+
+
+def test_names_that_are_seen_late_are_a_note_and_a_lease(tmp_path: Path) -> None:
+    def make() -> FileSystem:
+        return FaultyFileSystem(Posix(), late=LateName(where="STALE/", looks=10**6))
+
+    a, b = play(tmp_path, make)
+    assert (a.looks[Look.STALE], b.looks[Look.STALE]) == ((None,), (None,))
+    assert refused(a, b) == {}
+
+
+def test_a_side_whose_other_never_comes_says_so(tmp_path: Path) -> None:
+    alone = Actor(fs=Posix(), clock=FakeClock(), side=Side.A, who="a", boot="")
+    with pytest.raises(SilentError, match="not heard of for 7 s"):
+        alone.perform(new_place(str(tmp_path)), 7.0)
+
+
+def test_names_that_are_never_seen_end_a_meeting(tmp_path: Path) -> None:
+    meeting = Meeting(fs=Blind(), clock=FakeClock(), place=str(tmp_path), side=Side.A, patience_seconds=1.0)
+    (tmp_path / "0.b.").symlink_to("here")
+    with pytest.raises(SilentError):
+        meeting.come()
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop() -> None:
+    raise StoppedError
+
+
+def test_who_waits_learns_that_the_other_has_ended(tmp_path: Path) -> None:
+    meeting = Meeting(fs=Posix(), clock=FakeClock(), place=str(tmp_path), side=Side.A, patience_seconds=1.0, check=stop)
+    with pytest.raises(StoppedError):
+        meeting.come()
+
+
+def test_what_a_killed_probe_left_is_removed_by_the_next_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".probe.old", ".probe.at-work", ".probe.met", "PHASE_4", ".other"):
+        (tmp_path / name / "meeting").mkdir(parents=True)
+    long_ago = SystemClock().now() - LEFT_SECONDS - 60
+    for name in (".probe.old", ".probe.old/meeting", ".probe.met", "PHASE_4", ".other"):
+        os.utime(tmp_path / name, (long_ago, long_ago))
+    assert remove_leftovers(Posix(), str(tmp_path)) == [".probe.old"]
+    assert sorted(os.listdir(tmp_path)) == [".other", ".probe.at-work", ".probe.met", "PHASE_4"]
