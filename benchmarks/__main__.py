@@ -20,6 +20,7 @@ from benchmarks import (
     flows,
     hashing,
     machine,
+    nfs,
     pipeline,
     report,
     results,
@@ -44,8 +45,8 @@ ALL: Mapping[str, Measure] = {
     "hashing": hashing.measure,
     "syscalls": syscalls.measure,
 }
-# Not without being named: it needs SLURM.
-NAMED: Mapping[str, Measure] = {"slurm": slurm.measure}
+# Not without being named: they need SLURM, and user-mode-linux.
+NAMED: Mapping[str, Measure] = {"slurm": slurm.measure, "nfs": nfs.measure}
 RESULTS = Path(__file__).with_name("results.json")
 PAGE = CHECKOUT / "docs" / "figures.md"
 QUICK = 0.1
@@ -54,7 +55,9 @@ QUICK = 0.1
 def main() -> int:
     """Measure, print a table, write results; targets that are missed are shown, and are no error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(ALL)} (default: all), or slurm")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join(ALL)} (default: all), or {', '.join(NAMED)}"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quick", action="store_true", help="a tenth of the sizes; nothing is written")
     how.add_argument("--keep", action="store_true", help=f"write those that are named into {RESULTS.name} too")

@@ -28,6 +28,7 @@ from stages.engine import Attempt
 HERE = Path(__file__).parent
 FIGURES = ("extract.json", "clean.json", "tokenise.json", "metrics.json")
 MODEL = ("model.npz", "tokenizer.json")
+NEURAL = "neural.npz"  # only where Train had PyTorch
 ROWS_MAX = 12  # of languages, and of frequent tokens
 CURVE_POINTS = 200  # of the frequency curve, evenly on its logarithmic axis
 INK = "#010203"  # in report.mplstyle
@@ -57,6 +58,7 @@ def read(dataset: str, top: Path) -> Story:
 def summary(story: Story) -> Json:
     """What summary.json says; keys are never renamed, new ones may come."""
     kept: Json = story.clean["out"]
+    neural: Json | None = story.metrics.get("neural")
     return {
         "format": 1,
         "dataset": story.dataset,
@@ -75,6 +77,7 @@ def summary(story: Story) -> Json:
         "perplexity": story.metrics["perplexity"],
         "perplexity_by_order": story.metrics["perplexity_by_order"],
         "bits_per_byte": story.metrics["bits_per_byte"],
+        **({} if neural is None else {"neural_model": neural["model"], "neural_perplexity": neural["perplexity"]}),
     }
 
 
@@ -167,11 +170,16 @@ def page(story: Story, figures: Json) -> str:
         (repr(story.tokenizer.decode([token], skip_special_tokens=False)), int(story.counts[token]))
         for token in ranking[:ROWS_MAX].tolist()
     ]
-    cards = ("documents", "train_tokens", "vocabulary_size", "perplexity", "bits_per_byte")
+    cards = ("documents", "train_tokens", "vocabulary_size", "perplexity", "bits_per_byte", "neural_perplexity")
+    models = [figures[key] for key in ("model", "neural_model") if key in figures]
     return Template((HERE / "page.html").read_text(encoding="utf-8")).substitute(
         dataset=html.escape(story.dataset),
-        model=html.escape(figures["model"]),
-        cards="".join(f"<div><dt>{key.replace('_', ' ')}</dt><dd>{number(figures[key])}</dd></div>" for key in cards),
+        model=html.escape("; beside it: ".join(models)),
+        cards="".join(
+            f"<div><dt>{key.replace('_', ' ')}</dt><dd>{number(figures[key])}</dd></div>"
+            for key in cards
+            if key in figures
+        ),
         orders_plot=plot("orders", "Bars: perplexity by order", lambda axes: draw_orders(axes, by_order, size)),
         orders_table=table("Perplexity by order", ("order", "perplexity"), list(enumerate(by_order, 1))),
         curve_plot=plot("curve", "Line: perplexity by tokens trained on", lambda axes: draw_curve(axes, curve)),
@@ -196,7 +204,8 @@ def process(attempt: Attempt) -> None:
     figures = summary(story)
     (attempt.output / "report.html").write_text(page(story, figures), encoding="utf-8")
     (attempt.output / "summary.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    for name in (*FIGURES, *MODEL):
+    neural = (NEURAL,) if (attempt.input / NEURAL).exists() else ()
+    for name in (*FIGURES, *MODEL, *neural):
         shutil.copyfile(attempt.input / name, attempt.output / name)
     print(f"report.html and summary.json: perplexity {number(figures['perplexity'])}")
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,15 @@ from infra.cluster.cluster import Cluster
 from infra.cluster.errors import ClusterError
 from infra.cluster.shape import Shape
 
-QUICK = Shape(kill_wait_seconds=3, node_silence_seconds=10)
+# A machine with much to do may stand still for seconds: no node of a test is to be taken for dead then.
+STEADY = Shape(kill_wait_seconds=3, node_silence_seconds=300)
+IMPATIENT = replace(STEADY, node_silence_seconds=10)
 # Not below TMPDIR, which may have a space in its name, or a long one: SLURM can have neither.
 SHORT = "/tmp"
 
 
 @contextmanager
-def a_cluster(shape: Shape = QUICK) -> Generator[Cluster]:
+def a_cluster(shape: Shape = STEADY) -> Generator[Cluster]:
     """Bring a cluster up, and down again; a test may stop, kill and start whatever it likes in between."""
     need_slurm()
     directory = Path(tempfile.mkdtemp(prefix="phaseline-slurm-", dir=SHORT))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.cluster.cluster import Cluster
-from tests.cluster.clusters import a_cluster
+from tests.cluster.clusters import IMPATIENT, a_cluster
 from tests.cluster.site import Site
 from tests.end_to_end.prefect.conftest import api_url, client, prefect_server, workers
 from tests.end_to_end.prefect.ground import Ground
@@ -37,6 +37,13 @@ def cluster() -> Iterator[Cluster]:
 def own_cluster() -> Iterator[Cluster]:
     """A cluster that a test may do anything to."""
     with a_cluster() as found:
+        yield found
+
+
+@pytest.fixture
+def impatient_cluster() -> Iterator[Cluster]:
+    """A cluster that takes a node for dead after ten seconds without a word."""
+    with a_cluster(IMPATIENT) as found:
         yield found
 
 

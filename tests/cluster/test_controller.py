@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from infra.cluster.cluster import Cluster
-from infra.cluster.shape import CONTROLLER, Shape
+from infra.cluster.shape import CONTROLLER
 from infra.slurm.runs import RunState
-from tests.cluster.clusters import a_cluster
+from tests.cluster.clusters import STEADY, a_cluster
 from tests.cluster.conftest import MakeSite
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
-FORGETFUL = Shape(min_job_age_seconds=3, kill_wait_seconds=3)
+FORGETFUL = replace(STEADY, min_job_age_seconds=3)
 LONG_SECONDS = 120.0
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from infra.cluster.cluster import Cluster
-from infra.cluster.shape import Shape
 from infra.slurm.runs import RunState
-from tests.cluster.clusters import a_cluster
+from tests.cluster.clusters import STEADY, a_cluster
 from tests.cluster.conftest import MakeSite
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
@@ -46,7 +46,7 @@ KEEPERS = [False, True] if os.geteuid() == 0 and os.path.isdir("/sys/fs/cgroup/m
 
 @pytest.mark.parametrize("by_cgroups", KEEPERS)
 def test_too_much_memory_is_said_to_be_that(make_site: MakeSite, by_cgroups: bool) -> None:
-    with a_cluster(Shape(uses_cgroups=by_cgroups, kill_wait_seconds=3)) as own:
+    with a_cluster(replace(STEADY, uses_cgroups=by_cgroups)) as own:
         site = make_site(own, "carry_hungry")
         site.ground.add(1)
         (site.ground.gates.directory / "hungry").touch()

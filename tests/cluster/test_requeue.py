@@ -105,13 +105,13 @@ def steps(site: Site, run: str) -> list[int]:
 
 @pytest.mark.parametrize("requeue", [True, False])
 def test_the_poller_lives_on_as_an_orphan_and_publishes_nothing_twice(
-    make_site: MakeSite, own_cluster: Cluster, requeue: bool
+    make_site: MakeSite, impatient_cluster: Cluster, requeue: bool
 ) -> None:
-    site = make_site(own_cluster, "carry_through_gate")
+    site = make_site(impatient_cluster, "carry_through_gate")
     run = holding(site, requeue=requeue, exclude="n3,n4")
     node = site.node(run)
     orphans = site.processes()
-    own_cluster.kill(node)
+    impatient_cluster.kill(node)
     for pid in steps(site, run):
         os.kill(pid, signal.SIGKILL)
     if requeue:

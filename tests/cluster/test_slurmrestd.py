@@ -180,7 +180,9 @@ def test_a_script_is_warned_before_its_limit(cluster: Cluster, tmp_path: Path) -
     job = transport.submit(
         replace(spec(tmp_path, "a.1", "bash", "-c", waits), time_limit_seconds=60, warning_seconds=30)
     )
-    wait_until(lambda: report_of(transport, job).state.phase is Phase.OVER, 90.0, "the warning")
+    wait_until(
+        lambda: report_of(transport, job).state.phase is Phase.OVER, 90.0, lambda: f"{report_of(transport, job)}"
+    )
     over = report_of(transport, job)
     assert (over.state, over.exit_code) == (JobState.FAILED, 5)
     assert "warned" in (tmp_path / "a.1" / "output").read_text()

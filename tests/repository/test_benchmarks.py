@@ -15,6 +15,7 @@ from benchmarks.__main__ import ALL, PAGE, RESULTS
 from benchmarks.coordination import FILES, nothing, written
 from benchmarks.engine import poller
 from benchmarks.figures import Figure, Table, interleaved, ratio
+from benchmarks.mountstats import parse
 from benchmarks.place import Place, fill, new_root, taken
 from benchmarks.report import lines
 from benchmarks.results import keep, on_page, read
@@ -162,3 +163,26 @@ def test_the_page_shows_the_results() -> None:
 def test_strace_is_a_tool_that_may_be_missing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", place.memory)
     assert ALL["syscalls"](place) == []
+
+
+STATS = """device proc mounted on /proc with fstype proc
+device 10.0.1.1:/mnt/data mounted on /mnt/a with fstype nfs statvers=1.1
+\topts:\trw,vers=3,rsize=262144
+\tevents:\t9 7 0 0 2
+\txprt:\ttcp 0 1 1 0 0 7 7 0 7 0 2 0 0
+\tper-op statistics
+\t        NULL: 1 1 0 44 24 1 0 1 0
+\t     GETATTR: 0 0 0 0 0 0 0 0 0
+\t     SYMLINK: 12 13 0 2400 3300 0 1 2 0
+
+device 10.0.1.1:/mnt/data mounted on /mnt/other with fstype nfs4 statvers=1.1
+\tper-op statistics
+\t EXCHANGE_ID: 3 3 0 1 1 0 0 0 0
+"""
+
+
+def test_calls_to_a_server_are_read_from_mountstats() -> None:
+    assert parse(STATS, "/mnt/a") == {"NULL": 1, "SYMLINK": 12}
+    assert parse(STATS, "/mnt/other") == {"EXCHANGE_ID": 3}
+    with pytest.raises(LookupError, match="/mnt/b"):
+        parse(STATS, "/mnt/b")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -71,7 +73,7 @@ def output(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_summary_keeps_its_keys(output: Path) -> None:
     summary = read_json(output / "summary.json")
-    assert list(summary) == [
+    assert [key for key in summary if not key.startswith("neural")] == [
         "format",
         "dataset",
         "report",
@@ -139,6 +141,20 @@ def test_the_page_says_what_the_summary_says(output: Path) -> None:
         assert f"<dd>{summary[figure]:,}</dd>" in page
     assert f"<dd>{summary['perplexity']:,.2f}</dd>" in page
     assert "exact duplicate 1; redacted: e-mail address 3" in page
+
+
+def test_a_neural_model_is_reported_beside_the_other_and_travels_along(trained: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(trained, both)
+    metrics = read_json(both / "metrics.json")
+    (both / "metrics.json").write_text(json.dumps({**metrics, "neural": {"model": "feed-forward", "perplexity": 7.5}}))
+    (both / "neural.npz").write_bytes(b"weights")
+    output = process(stage, both, tmp_path / "out")
+    summary, page = read_json(output / "summary.json"), (output / "report.html").read_text()
+    assert (summary["neural_model"], summary["neural_perplexity"]) == ("feed-forward", 7.5)
+    assert "<dt>neural perplexity</dt><dd>7.50</dd>" in page
+    assert f"({summary['model']}; beside it: feed-forward)" in page
+    assert (output / "neural.npz").read_bytes() == b"weights"
 
 
 def test_plots_take_the_pages_own_colour_of_text(output: Path) -> None:
