@@ -17,13 +17,14 @@ STUCK = ("blocked", "no_permission", "damaged", "not_a_dataset")
 class Progress:
     """A moment: what is unfinished and quarantined by stage, and how many results there are in all.
 
-    `to_explain` are the first quarantined datasets by name.
+    `to_explain` are the first quarantined datasets by name; `paused` tells of a stage whose pollers all fail, or is "".
     """
 
     unfinished: Mapping[str, int]
     in_flight: Mapping[str, int]
     quarantined: Mapping[str, int]
     to_explain: tuple[str, ...]
+    paused: str
     published: int
 
     @property
@@ -48,7 +49,17 @@ def parse(line: str) -> Progress:
         in_flight={str(stage["stage"]): int(stage["in_flight"]) for stage in stages},
         quarantined={str(stage["stage"]): int(stage["quarantined"]) for stage in stages},
         to_explain=tuple(one["dataset"] for some in troubles for one in some if one["standing"] == "quarantined"),
+        paused=next((words for stage in stages if (words := _paused(stage))), ""),
         published=int(results["published"]),
+    )
+
+
+def _paused(stage: Mapping[str, object]) -> str:
+    pause = cast("Mapping[str, object] | None", stage["paused"])
+    return (
+        ""
+        if pause is None
+        else f"the latest {pause['failures']} pollers of {stage['stage']} all failed: {pause['why']}"
     )
 
 

@@ -148,6 +148,8 @@ def _follow(demo: Demo, company: Company, first: Progress, datasets: int, adding
             if is_added and now.is_over and now.count_since(first) == datasets:
                 return now
             company.check()
+            if now.paused and now.paused != first.paused:  # what an earlier turn left behind passes
+                raise DemoError(f"{now.paused}; look with `phaseline status --root {demo.root}`")
             if seconds > LIMIT_SECONDS:
                 raise DemoError(
                     f"not over after {LIMIT_SECONDS:.0f} s: look with `phaseline status --root {demo.root}`"

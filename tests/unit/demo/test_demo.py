@@ -21,11 +21,14 @@ def package(site: Path, name: str, size_bytes: int) -> None:
     (site / name / "__init__.py").write_text("x" * size_bytes)
 
 
-def line(published: int, *, waiting: int = 0, in_flight: int = 0, quarantined: int = 0) -> str:
+def line(published: int, *, waiting: int = 0, in_flight: int = 0, quarantined: int = 0, paused: object = None) -> str:
     counts = dict.fromkeys((*progress.READY, *progress.STUCK), 0)
     counts |= {"waiting": waiting, "in_flight": in_flight, "quarantined": quarantined}
     counted = [("one", counts), ("two", dict.fromkeys(counts, 0))]
-    stages: list[dict[str, object]] = [{"stage": stage, "needs_a_person": [], **count} for stage, count in counted]
+    stages: list[dict[str, object]] = [
+        {"stage": stage, "needs_a_person": [], "paused": paused if stage == "two" else None, **count}
+        for stage, count in counted
+    ]
     return json.dumps({"stages": stages, "results": {"location": "C", "published": published}})
 
 
@@ -57,6 +60,13 @@ def test_it_is_over_once_nothing_waits_anywhere_quarantined_or_not() -> None:
     assert not progress.parse(line(3, waiting=1)).is_over
     assert not progress.parse(line(3, in_flight=1)).is_over
     assert progress.parse(line(3, quarantined=2)).is_over
+
+
+def test_a_stage_whose_pollers_all_fail_is_told() -> None:
+    assert progress.parse(line(3)).paused == ""
+    pause = {"until": 1.0, "failures": 5, "why": "no module named numpy"}
+    found = progress.parse(line(3, paused=pause)).paused
+    assert found == "the latest 5 pollers of two all failed: no module named numpy"
 
 
 def test_a_line_of_progress_counts_from_where_the_demo_began() -> None:
