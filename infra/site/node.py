@@ -109,11 +109,9 @@ def _examination(node: str, one: Probe, said: Examination) -> Iterator[Finding]:
     notes = 0
     for found in said.findings:
         check, verdict = f"{node}, {found.get('probe', '')}", found.get("verdict")
-        if found.get("probe") == "mount" and verdict != "ok":
-            continue  # of mounts all is said
         if verdict == "refused":
             yield fault(check, found.get("detail", ""), found.get("todo", ""))
-        elif verdict == "note":
+        elif verdict == "note" and found.get("probe") != "mount":  # of mounts all is said
             yield warning(check, found.get("detail", ""), found.get("todo", ""))
         else:
             notes += 1

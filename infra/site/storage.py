@@ -10,12 +10,6 @@ from dataclasses import dataclass
 from infra.site.finding import Finding, fault, ok, warning
 
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "tmpfs", "overlay", "f2fs", "ramfs"})
-_GIVES_UP = "a call that gives up may have been done, so pollers end"
-_HARM = (  # as `phaseline doctor` says, which the engine is asked for in its own words: nothing of it is imported here
-    ("soft", _GIVES_UP, "mount it hard"),
-    ("softerr", _GIVES_UP, "mount it hard"),
-    ("nocto", "heartbeats stand still, so pollers that live are taken for dead", "mount it without nocto"),
-)
 _SHOWN = frozenset({"vers", "hard", "soft", "softerr", "nocto", "noac", "actimeo", "acregmax", "acdirmax"})
 _SHOWN_TOO = frozenset({"lookupcache", "sync", "ro", "local_lock"})
 
@@ -51,7 +45,7 @@ def find_mount(mountinfo: str, path: str) -> Mount | None:
 
 
 def compare(check: str, here: Mount | None, there: Mount | None, *, same_host: bool) -> Iterator[Finding]:
-    """Say what the node's mount is, and what about it is known to hurt."""
+    """Say what the node's mount is, and what about it delays."""
     if here is None or there is None:
         yield warning(check, "it cannot be said what the root lies on")
         return
@@ -71,12 +65,9 @@ def compare(check: str, here: Mount | None, there: Mount | None, *, same_host: b
 
 
 def _nfs(check: str, mount: Mount) -> Iterator[Finding]:
-    """What is known to hurt: docs/clusters.md says how."""
+    """What delays: docs/clusters.md says how. What must not be, such as `soft`, the root's own examination refuses."""
     if not mount.kind.startswith("nfs"):
         return
-    for bad, why, todo in _HARM:
-        if bad in mount.options:
-            yield fault(check, f"option {bad!r}: {why}", todo)
     version = next((option.partition("=")[2] for option in mount.options if option.startswith("vers=")), "")
     if version == "3" and not mount.options & {"lookupcache=positive", "lookupcache=pos", "lookupcache=none"}:
         yield warning(

@@ -9,7 +9,7 @@ from typing import assert_never
 
 from stages.engine.clock import Clock
 from stages.engine.fs import FileSystem
-from stages.engine.measurements import Early, Look, ServerClock
+from stages.engine.measurements import MOVED, NAMESAKE, Early, Look, ServerClock
 from stages.engine.meeting import Meeting
 from stages.engine.probes import TICK_SECONDS, TICKS
 
@@ -60,6 +60,28 @@ class Looks:
         refused = sum(self._is_refused(f"{theirs}/{name}") for name in names)
         read = sum(self._read(f"{theirs}/{name}") == self.meeting.side.other for name in names)
         return Early(tried=len(names), refused=refused, read=read)
+
+    def move_an_open_directory(self) -> str:
+        """Move a directory that the other side has open, and make another of its name; what does that side write into?
+
+        Returns the name of the one that was written into: MOVED is right, NAMESAKE and "" are not.
+        """
+        own, theirs = self._lay_out("moves", [NAMESAKE])
+        self.meeting.come()
+        handle = self.fs.opendir(f"{theirs}/{NAMESAKE}")
+        try:
+            self.meeting.come()
+            self.fs.rename(f"{own}/{NAMESAKE}", f"{own}/{MOVED}")
+            self.fs.mkdir(f"{own}/{NAMESAKE}")
+            self.meeting.come()
+            try:
+                self.fs.symlink(self.meeting.side, _REGISTER, handle)
+            except OSError:
+                pass  # the owner sees that nothing came
+            self.meeting.come()
+        finally:
+            self.fs.close(handle)
+        return next((name for name in (MOVED, NAMESAKE) if self.fs.listdir(f"{own}/{name}")), "")
 
     def read_clock(self) -> ServerClock:
         """Compare the file server's clock with this host's, by the times that it sets."""

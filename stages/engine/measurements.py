@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from stages.engine.mounts import Mount
 
+MOVED, NAMESAKE = "moved", "namesake"
+
 
 class Contest(StrEnum):
     """What both sides try at once, and one of them may succeed in."""
@@ -64,7 +66,10 @@ class ServerClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that one side has to say. `looks`: seconds until it saw; None where it has not, in `look_seconds`."""
+    """All that one side has to say. `looks`: seconds until it saw; None where it has not, in `look_seconds`.
+
+    `landed`: where what the other side wrote through an open directory has landed: MOVED, NAMESAKE or nowhere.
+    """
 
     who: str
     boot: str
@@ -72,6 +77,7 @@ class Report:
     clock: ServerClock
     races: tuple[Race, ...]
     early: Early
+    landed: str
     looks: Mapping[Look, tuple[float | None, ...]]
     look_seconds: float
 

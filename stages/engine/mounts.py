@@ -22,6 +22,9 @@ _HARM = (
     ("nocto", "opening a directory no longer asks the server: heartbeats stand still, and listings stay old"),
 )
 _TRY = "try it from two nodes: phaseline doctor --storage --from-nodes"
+_TRIED = frozenset({"fuse.glusterfs"})
+# What was tried and does not do, whatever is mounted how.
+_BROKEN = {"fuse.sshfs": "on sshfs an open directory is but a path: a register lands in another dataset of that name"}
 # What could not be tried, and what is to be looked at there.
 _KNOWN = {
     "lustre": "Lustre was not tried: all locations of a root on one MDT (lfs getdirstripe), as renames cross none",
@@ -89,7 +92,9 @@ def judge(mount: Mount) -> list[Finding]:
             _refused(f"option {name!r}: {why}", "mount without it") for name, why in _HARM if name in mount.options
         ]
         told += [_note(line) for line in _nfs_notes(mount)]
-    elif mount.kind not in _LOCAL:
+    elif mount.kind in _BROKEN:
+        told.append(_refused(_BROKEN[mount.kind], "use another file system for the root"))
+    elif mount.kind not in _LOCAL | _TRIED:
         told.append(_note(_KNOWN.get(mount.kind, f"nobody has tried {mount.kind}") + "; " + _TRY))
     return told
 

@@ -83,6 +83,7 @@ class Actor:
             clock=server_clock,
             races=held,
             early=looks.race_too_early(),
+            landed=looks.move_an_open_directory(),
             looks=_all_looks(looks, meeting, scale.looks),
             look_seconds=scale.look_seconds,
         )

@@ -11,7 +11,7 @@ from statistics import median
 from typing import NamedTuple
 
 from stages.engine import mounts
-from stages.engine.measurements import Contest, Early, Look, Race, Report
+from stages.engine.measurements import MOVED, NAMESAKE, Contest, Early, Look, Race, Report
 from stages.engine.probes import SKEW_SECONDS, Finding, Verdict
 from stages.engine.spec import HEARTBEATS_IN_A_LEASE, StageSpec
 
@@ -82,7 +82,7 @@ def judge(a: Report, b: Report) -> list[Finding]:
     """Say what was found, a line for each thing."""
     told = [_sides(a, b)]
     told += [judge_race(one, other) for one, other in zip(a.races, b.races, strict=True)]
-    told.append(judge_early(a.early, b.early))
+    told += [judge_early(a.early, b.early), judge_handles(a.landed, b.landed)]
     told += [judge_look(look, (*a.looks[look], *b.looks[look]), a.look_seconds) for look in Look]
     return [*told, *_clocks(a, b)]
 
@@ -119,6 +119,17 @@ def judge_early(a: Early, b: Early) -> Finding:
         detail = f"{tried - read} of {tried} values were not read after the refusal"
         return Finding(probe=probe, verdict=Verdict.REFUSED, detail=detail, todo=ANOTHER)
     return Finding(probe=probe, detail=f"all {tried} refused by the server, and read at once")
+
+
+def judge_handles(*landed: str) -> Finding:
+    """What is written through an open directory lands in that directory, whoever has moved it (PROTOCOL 8, N7)."""
+    probe = "handles follow the other side's rename"
+    if all(name == MOVED for name in landed):
+        return Finding(probe=probe)
+    detail = "what was written went nowhere"
+    if NAMESAKE in landed:
+        detail = "an open directory is but a path: a register lands in another dataset of that name"
+    return Finding(probe=probe, verdict=Verdict.REFUSED, detail=detail, todo=ANOTHER)
 
 
 def judge_look(look: Look, samples: Sequence[float | None], look_seconds: float) -> Finding:

@@ -68,6 +68,8 @@ GOOD, NOTED, REFUSED = "good", "noted", "refused"
         ("gpfs", "rw", NOTED, "exact mtime"),
         ("beegfs", "rw", NOTED, "CacheValidityMS"),
         ("cifs", "rw,soft", NOTED, "nobody has tried cifs"),
+        ("fuse.glusterfs", "rw", GOOD, ""),
+        ("fuse.sshfs", "rw", REFUSED, "an open directory is but a path"),
         ("fuse.something", "rw", NOTED, "nobody has tried fuse.something"),
         ("whatever", "rw", NOTED, "--storage --from-nodes"),
     ],

@@ -88,6 +88,21 @@ class Believing(Posix):
         super().symlink(value, name, at)
 
 
+class ByPath(Posix):
+    """A handle is the path under which it was opened, as on sshfs."""
+
+    def __init__(self) -> None:
+        self._paths: dict[int, str] = {}
+
+    def opendir(self, path: str) -> int:
+        handle = super().opendir(path)
+        self._paths[handle] = path
+        return handle
+
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        super().symlink(value, name if at is None else f"{self._paths[at]}/{name}")
+
+
 class Still(Posix):
     """Directories' times are those of the first look: heartbeats stand still, as with `nocto`."""
 
@@ -135,6 +150,7 @@ def test_a_file_system_that_keeps_its_promises_is_good(tmp_path: Path) -> None:
         (Replacing, "raced symlink, looked for before"),
         (Believing, "raced symlink, looked for before"),
         (Copying, "raced rename of one source"),
+        (ByPath, "handles follow the other side's rename"),
         (Still, "a heartbeat"),
         (Deaf, "a new name in a listing"),
     ],

@@ -29,6 +29,7 @@ def report(**changes: object) -> Report:
         clock=CLOCK,
         races=races,
         early=Early(tried=20, refused=20, read=20),
+        landed="moved",
         looks=QUICK,
         look_seconds=40.0,
     )
@@ -97,6 +98,20 @@ def test_a_race_is_judged(a: tuple[str, str], b: tuple[str, str], verdict: Verdi
 def test_what_was_looked_for_before_is_judged(refused: int, read: int, verdict: Verdict) -> None:
     found = judge_early(Early(tried=20, refused=refused, read=read), Early(tried=20, refused=20, read=20))
     assert found.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("landed", "verdict", "said"),
+    [
+        (("moved", "moved"), Verdict.OK, ""),
+        (("moved", "namesake"), Verdict.REFUSED, "a register lands in another dataset of that name"),
+        (("namesake", ""), Verdict.REFUSED, "a register lands in another dataset of that name"),
+        (("moved", ""), Verdict.REFUSED, "went nowhere"),
+    ],
+)
+def test_where_a_handle_led_is_judged(landed: tuple[str, str], verdict: Verdict, said: str) -> None:
+    found = storage.judge_handles(*landed)
+    assert (found.verdict, said in found.detail) == (verdict, True)
 
 
 @pytest.mark.parametrize(
