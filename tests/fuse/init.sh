@@ -5,7 +5,7 @@
 # are /mnt/a and /mnt/b, and what the server keeps is /mnt/export.
 exec </dev/null >"$EXCHANGE/boot.log" 2>&1
 finish() {
-    echo "$1" >"$EXCHANGE/ended"
+    echo "$1" | tee "$EXCHANGE/ended"
     exit 1
 }
 set -Eeuo pipefail
@@ -15,19 +15,19 @@ trap 'finish "line $LINENO of init.sh failed: see boot.log"' ERR
 cd "$PACKAGES"
 mount -t overlay overlay -o lowerdir=usr:/usr /usr # as if installed: modules and libraries are looked for at fixed places
 cd "$CHECKOUT"
-mount --bind "$EXPORT" /media
 for place in /run /mnt; do mount -t tmpfs tmpfs "$place"; done
 mkdir -p /mnt/{data,export,tmp} /run/gluster
-mount --move /media /mnt/export
+mount --bind "$EXPORT" /mnt/export
 hostname server
 
 ours() { LD_LIBRARY_PATH=$PACKAGES/lib/x86_64-linux-gnu "$@"; }
 gluster() { # PROGRAM VOLUME [POINT]
     ours "$1" --no-daemon --log-file="/mnt/tmp/$2.log" --volfile="$EXCHANGE/$2.vol" "${@:3}" &
 }
+complaints() { grep -h ' [EC] \[' /mnt/tmp/*.log | tail -n 5 || true; }
 until_mounted() { # POINT
     until grep -q " $1 fuse" /proc/mounts && stat "$1" >/dev/null; do
-        kill -0 $! || { cat /mnt/tmp/*.log; finish "a program of the file system ended"; }
+        kill -0 $! || { complaints; finish "a program of the file system ended"; }
         sleep 0.02
     done
 }
@@ -62,7 +62,7 @@ case $KIND in
             mkdir -p "/mnt/export/${number#*.}"
             gluster glusterfsd "$number"
             until [ -S "/mnt/$number.socket" ]; do
-                kill -0 $! || { cat /mnt/tmp/*.log; finish "no brick of glusterfs"; }
+                kill -0 $! || { complaints; finish "no brick of glusterfs"; }
                 sleep 0.02
             done
         done
