@@ -20,9 +20,12 @@ mkdir -p /mnt/{data,export,tmp} /run/gluster
 mount --bind "$EXPORT" /mnt/export
 hostname server
 
-ours() { LD_LIBRARY_PATH=$PACKAGES/lib/x86_64-linux-gnu "$@"; }
+export LD_LIBRARY_PATH=$PACKAGES/lib/x86_64-linux-gnu
 gluster() { # PROGRAM VOLUME [POINT]
-    ours "$1" --no-daemon --log-file="/mnt/tmp/$2.log" --volfile="$EXCHANGE/$2.vol" "${@:3}" &
+    (
+        trap - ERR # it may be killed, and started anew
+        exec "$1" --no-daemon --log-file="/mnt/tmp/$2.log" --volfile="$EXCHANGE/$2.vol" "${@:3}"
+    ) &
 }
 complaints() { grep -h ' [EC] \[' /mnt/tmp/*.log | tail -n 5 || true; }
 until_mounted() { # POINT
@@ -34,7 +37,7 @@ until_mounted() { # POINT
 attach() { # POINT
     mkdir -p "$1"
     case $KIND in
-        sshfs) PATH=$CHECKOUT/tests/fuse/bin:$PATH ours sshfs localhost:/mnt/export "$1" ${OPTIONS:+-o "$OPTIONS"} ;;
+        sshfs) PATH=$CHECKOUT/tests/fuse/bin:$PATH sshfs localhost:/mnt/export "$1" ${OPTIONS:+-o "$OPTIONS"} ;;
         glusterfs)
             gluster glusterfs client "$1"
             until_mounted "$1"
@@ -73,6 +76,7 @@ esac
 host a 1
 host b 2
 grep -E ' /mnt/(data|a|b) ' /proc/mounts
+unset LD_LIBRARY_PATH
 export PYTHONDONTWRITEBYTECODE=1 HOME=/mnt/tmp TMPDIR=/mnt/tmp LC_ALL=C.UTF-8
 "$PYTHON" -m tests.nfs.agent "$EXCHANGE"
 finish asked
