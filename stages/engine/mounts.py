@@ -26,11 +26,12 @@ _TRIED = frozenset({"fuse.glusterfs"})
 # What was tried and does not do, whatever is mounted how.
 _BROKEN = {"fuse.sshfs": "on sshfs an open directory is but a path: a register lands in another dataset of that name"}
 # What could not be tried, and what is to be looked at there.
+_BEEGFS = "BeeGFS was not tried, and makes a symlink in several steps: do not, before two nodes have seen it good"
 _KNOWN = {
-    "lustre": "Lustre was not tried: all locations of a root on one MDT (lfs getdirstripe), as renames cross none",
-    "gpfs": "GPFS was not tried: exact mtime (mmlsfs -E says yes), and one fileset for a root",
-    "beegfs": "BeeGFS was not tried: leave the times of its caches (tune*CacheValidityMS) as they are",
-    "beegfs_nodev": "BeeGFS was not tried: leave the times of its caches (tune*CacheValidityMS) as they are",
+    "lustre": "Lustre was not tried: all locations of a root on one MDT (lfs getdirstripe), for speed",
+    "gpfs": "GPFS was not tried: exact mtime (mmlsfs -E says yes), and a root in one fileset",
+    "beegfs": _BEEGFS,
+    "beegfs_nodev": _BEEGFS,
 }
 _NETWORK = re.compile(
     r"nfs[34]?|lustre|gpfs|beegfs(_nodev)?|ceph|cifs|smb[23]?|9p|panfs|wekafs|afs|orangefs|pvfs2|gfs2|ocfs2|virtiofs"
@@ -92,6 +93,8 @@ def judge(mount: Mount) -> list[Finding]:
             _refused(f"option {name!r}: {why}", "mount without it") for name, why in _HARM if name in mount.options
         ]
         told += [_note(line) for line in _nfs_notes(mount)]
+    elif mount.kind == "gpfs" and "nomtime" in mount.options:
+        told.append(_refused("option 'nomtime': heartbeats are seen minutes late", "mount without it"))
     elif mount.kind in _BROKEN:
         told.append(_refused(_BROKEN[mount.kind], "use another file system for the root"))
     elif mount.kind not in _LOCAL | _TRIED:

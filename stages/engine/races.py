@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -12,6 +13,9 @@ from stages.engine.measurements import Contest, Race
 from stages.engine.meeting import Meeting, Side
 
 BATCH = 25  # names from one meeting to the next; whoever is behind loses, which is quicker, and catches up
+JITTER_CALLS = (
+    3  # before a name, at most: or whoever is ahead stays ahead, as the file system takes one after the other
+)
 _MORE, _ENOUGH = "more", "enough"
 
 Attempt = Callable[[FileSystem, str, Side], bool]
@@ -35,15 +39,15 @@ class Races:
         while True:
             names = self._lay_out(contest, batch)
             self.meeting.come()
-            tried = [_ATTEMPTS[contest](self.fs, name, self.meeting.side) for name in names]
+            tried = [self._try(contest, name) for name in names]
             outcomes = [
-                has_won or self._was_reply_lost(contest, name) for name, has_won in zip(names, tried, strict=True)
+                has_won or self._was_reply_lost(contest, name) for name, (has_won, _) in zip(names, tried, strict=True)
             ]
             won += "".join(str(int(outcome)) for outcome in outcomes)
             is_enough = len(won) >= self.rounds_max or self.clock.monotonic() > until
             word = self.meeting.come(_ENOUGH if is_enough else _MORE)
             if contest is Contest.SYMLINK:
-                read += "".join(self._owner(name) for name in names)
+                read += "".join(self._same(value, name) for name, (_, value) in zip(names, tried, strict=True))
             self._mine.extend(
                 self._removal(contest, name) for name, outcome in zip(names, outcomes, strict=True) if outcome
             )
@@ -86,9 +90,22 @@ class Races:
             case _:
                 assert_never(contest)
 
+    def _try(self, contest: Contest, name: str) -> tuple[bool, str]:
+        """Try to win a name; whose register it is, a loser reads at once: it has to be whole from its first moment."""
+        for _ in range(random.randrange(JITTER_CALLS + 1)):
+            self.fs.mtime_ns(self.place)
+        if _ATTEMPTS[contest](self.fs, name, self.meeting.side):
+            return True, self.meeting.side
+        return False, self._owner(name) if contest is Contest.SYMLINK else ""
+
+    def _same(self, value: str, name: str) -> str:
+        """Read a register once more; what has changed was not written in one step."""
+        later = self._owner(name)
+        return later if later == value else "!"
+
     def _owner(self, name: str) -> str:
         try:
-            return self.fs.readlink(name)[:1] or "?"
+            return self.fs.readlink(name) or "?"
         except FileNotFoundError:
             return "-"
 

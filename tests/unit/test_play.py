@@ -51,6 +51,18 @@ class Replacing(Posix):
         super().symlink(value, name, at)
 
 
+class InTwoSteps(Posix):
+    """A symlink is made first, and gets its target a moment later."""
+
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        if at is not None or "/symlink." not in name:
+            super().symlink(value, name, at)
+            return
+        super().symlink("-", name)
+        os.symlink(value, f"{name}.{value}")
+        os.replace(f"{name}.{value}", name)
+
+
 class Lenient(Posix):
     """A directory that is there already is no error."""
 
@@ -149,6 +161,7 @@ def test_a_file_system_that_keeps_its_promises_is_good(tmp_path: Path) -> None:
     [
         (Replacing, "raced symlink, looked for before"),
         (Believing, "raced symlink, looked for before"),
+        (InTwoSteps, "raced symlink"),
         (Copying, "raced rename of one source"),
         (ByPath, "handles follow the other side's rename"),
         (Still, "a heartbeat"),
