@@ -12,8 +12,9 @@ from typing import cast
 
 import pytest
 
+from stages.engine.errors import ExitCode
 from tests.fuse.spaces import DISTRIBUTED, GLUSTERFS, MOUNTS, REPLICATED, SSHFS, UNCACHED, entered
-from tests.nfs.machine import CHECKOUT, DATA, Machine
+from tests.nfs.machine import CHECKOUT, DATA, Done, Machine, Where
 from tests.nfs.packages import NoRigError
 
 pytestmark = [pytest.mark.fuse, pytest.mark.timeout(280)]
@@ -31,6 +32,8 @@ BROKEN = {
         "test_a_handle_stays_with_its_directory_when_that_is_moved",
     },
 }
+REFUSED = "rename onto a non-empty directory refused: Operation not permitted"
+MADE_AND_EXAMINED: tuple[tuple[Where, str], ...] = (("a", "init"), ("b", "doctor"))
 Outcome = dict[str, object]
 
 
@@ -46,9 +49,16 @@ def test_sshfs_is_refused(mount: str, record_property: Callable[[str, object], N
     try:
         with entered(MOUNTS[mount]) as machine:
             assert broken_promises(machine) == BROKEN[mount]
-            made = machine.run("a", python("stages.engine", "init", "--root", f"{DATA}/root"))
-            assert made.code != 0
-            assert "rename onto a non-empty directory refused: Operation not permitted" in made.output
+            made = type_in(machine, "a", "init")
+            assert made.code != 0, made.output
+            assert REFUSED in made.output
+            assert (
+                type_in(machine, "server", "init").code == 0
+            )  # on the disk below: what is made there is examined here
+            examined = type_in(machine, "a", "doctor")
+            assert examined.code == ExitCode.CONFIGURATION, examined.output
+            assert REFUSED in examined.output
+            assert "on sshfs an open directory is but a path" in examined.output
             found = across_hosts(machine)
             assert found["races"]["wrong"] == {}
             assert found["handle"] == {"told": "", "at": ["ds"]}  # the register of one dataset is put into another one
@@ -64,10 +74,9 @@ def test_glusterfs_keeps_the_promises(mount: str, record_property: Callable[[str
     try:
         with entered(MOUNTS[mount]) as machine:
             assert broken_promises(machine) == set()
-            made = machine.run("a", python("stages.engine", "init", "--root", f"{DATA}/root"))
-            assert made.code == 0, made.output
-            seen = machine.run("b", python("stages.engine", "doctor", "--root", f"{DATA}/root"))
-            assert seen.code == 0, seen.output
+            for host, command in MADE_AND_EXAMINED:
+                done = type_in(machine, host, command)
+                assert done.code == 0, done.output
             found = across_hosts(machine)
             assert found["races"]["wrong"] == {}
             assert found["handle"] == {"told": "", "at": ["moved"]}
@@ -79,6 +88,11 @@ def test_glusterfs_keeps_the_promises(mount: str, record_property: Callable[[str
     except NoRigError as error:
         pytest.fail(f"no FUSE here: {error}")
     record_property(f"FUSE {mount}", f"contract and races in {seconds} s: {json.dumps(found)}; {said}")
+
+
+def type_in(machine: Machine, host: Where, command: str) -> Done:
+    """Type a command about a root there."""
+    return machine.run(host, python("stages.engine", command, "--root", f"{DATA}/root"))
 
 
 def broken_promises(machine: Machine) -> set[str]:
