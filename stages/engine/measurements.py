@@ -34,12 +34,14 @@ class Look(StrEnum):
 class Race:
     """One side's account of a contest. `won`: a digit for each round, 1 if this side won it.
 
-    `read`: whose the name was read to be afterwards, a letter for each round; empty where there is nothing to read.
+    `read`: whose the name was read to be, a letter for each round; empty where there is nothing to read. `told`: errors
+    other than that somebody was faster.
     """
 
     contest: Contest
     won: str
     read: str = ""
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

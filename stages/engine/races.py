@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,11 +36,11 @@ class Races:
 
     def hold(self, contest: Contest) -> Race:
         """Race for names of one kind; both sides have the same rounds. Raises SilentError."""
-        until, batch, won, read = self.clock.monotonic() + self.seconds, 0, "", ""
+        until, batch, won, read, told = self.clock.monotonic() + self.seconds, 0, "", "", set[str]()
         while True:
             names = self._lay_out(contest, batch)
             self.meeting.come()
-            tried = [self._try(contest, name) for name in names]
+            tried = [self._try(contest, name, told) for name in names]
             outcomes = [
                 has_won or self._was_reply_lost(contest, name) for name, (has_won, _) in zip(names, tried, strict=True)
             ]
@@ -52,7 +53,7 @@ class Races:
                 self._removal(contest, name) for name, outcome in zip(names, outcomes, strict=True) if outcome
             )
             if is_enough or word == _ENOUGH:
-                return Race(contest=contest, won=won, read=read)
+                return Race(contest=contest, won=won, read=read, told=tuple(sorted(told)))
             batch += 1
 
     def clear_up(self) -> None:
@@ -84,18 +85,24 @@ class Races:
             case Contest.RENAME:
                 try:
                     self.fs.close(self.fs.opendir(f"{name}.{self.meeting.side}"))
-                except FileNotFoundError:
+                except OSError:
                     return False
                 return True
             case _:
                 assert_never(contest)
 
-    def _try(self, contest: Contest, name: str) -> tuple[bool, str]:
-        """Try to win a name; whose register it is, a loser reads at once: it has to be whole from its first moment."""
+    def _try(self, contest: Contest, name: str, told: set[str]) -> tuple[bool, str]:
+        """Try to win a name; whose register it is, a loser reads at once: it has to be whole from its first moment.
+
+        Any error may be a loser's: those that are not the usual one go to `told`, by name.
+        """
         for _ in range(random.randrange(JITTER_CALLS + 1)):
             self.fs.mtime_ns(self.place)
-        if _ATTEMPTS[contest](self.fs, name, self.meeting.side):
-            return True, self.meeting.side
+        try:
+            if _ATTEMPTS[contest](self.fs, name, self.meeting.side):
+                return True, self.meeting.side
+        except OSError as error:
+            told.add(errno.errorcode.get(error.errno or 0, str(error)))
         return False, self._owner(name) if contest is Contest.SYMLINK else ""
 
     def _same(self, value: str, name: str) -> str:
@@ -108,6 +115,8 @@ class Races:
             return self.fs.readlink(name) or "?"
         except FileNotFoundError:
             return "-"
+        except OSError:
+            return "?"
 
     def _removal(self, contest: Contest, name: str) -> Callable[[], None]:
         match contest:

@@ -93,7 +93,7 @@ def judge_race(a: Race, b: Race) -> Finding:
     wins = list(zip(a.won, b.won, strict=True))
     both, nobody = wins.count(("1", "1")), wins.count(("0", "0"))
     if both or nobody:
-        detail = f"of {len(wins)} rounds {both} had two winners, {nobody} none"
+        detail = f"of {len(wins)} rounds {both} had two winners, {nobody} none{_told(a, b)}"
         return Finding(probe=probe, verdict=Verdict.REFUSED, detail=detail, todo=ANOTHER)
     winners = ["a" if win == ("1", "0") else "b" for win in wins]
     misread = sum(said != (one, one) for one, said in zip(winners, zip(a.read, b.read, strict=True), strict=False))
@@ -105,7 +105,8 @@ def judge_race(a: Race, b: Race) -> Finding:
     if turns == 0:
         detail += "; they were never close, which proves little: try again with --rounds"
         return Finding(probe=probe, verdict=Verdict.NOTE, detail=detail)
-    return Finding(probe=probe, detail=f"{detail}; the lead changed {turns} times")
+    detail += f"; the lead changed {turns} times{_told(a, b)}"
+    return Finding(probe=probe, verdict=Verdict.NOTE if a.told or b.told else Verdict.OK, detail=detail)
 
 
 def judge_early(a: Early, b: Early) -> Finding:
@@ -223,6 +224,11 @@ def _clocks(a: Report, b: Report) -> list[Finding]:
         else:
             told.append(Finding(probe="clock", detail=detail))
     return told
+
+
+def _told(a: Race, b: Race) -> str:
+    told = sorted({*a.told, *b.told})
+    return f"; who lost was told {', '.join(told)} as well" if told else ""
 
 
 def _worst(reports: Sequence[Report], look: Look) -> float:

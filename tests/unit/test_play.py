@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from stages.engine.places import LEFT_SECONDS, new_place, remove_leftovers
 from stages.engine.play import Actor, Scale, report_in
 from stages.engine.probes import Verdict
 from tests.fakes import FakeClock
-from tests.faults import FaultyFileSystem, LateName
+from tests.faults import Fault, FaultyFileSystem, LateName, LostReply
 
 SMALL = Scale(rounds=100, race_seconds=5.0, looks=2, look_seconds=0.5)
 
@@ -178,6 +179,19 @@ def test_directories_that_two_can_make_are_refused(tmp_path: Path) -> None:
         if "raced mkdir" in refused(*play(tmp_path, Lenient)):
             return
     pytest.fail("two winners of one directory were not seen")
+
+
+def test_a_loser_that_is_told_something_else_is_noted(tmp_path: Path) -> None:
+    """As on glusterfs and sshfs: whatever the call says, the registers say who won."""
+
+    def make() -> FileSystem:
+        lost = LostReply(calls={"symlink", "rename"}, where="/symlink.", times=20)
+        return FaultyFileSystem(Posix(), lost, Fault(calls={"rename"}, where="/rename.", error=errno.EIO, done=True))
+
+    a, b = play(tmp_path, make)
+    assert refused(a, b) == {}
+    (noted,) = [one for one in storage.judge(a, b) if one.probe == "raced rename of one source"]
+    assert noted.verdict is Verdict.NOTE
 
 
 def test_names_that_are_seen_late_are_a_note_and_a_lease(tmp_path: Path) -> None:

@@ -91,6 +91,14 @@ def test_a_race_is_judged(a: tuple[str, str], b: tuple[str, str], verdict: Verdi
     assert (found.verdict, said in found.detail) == (verdict, True)
 
 
+def test_what_losers_are_told_besides_is_noted() -> None:
+    one, other = race(Contest.MKDIR, "1010"), race(Contest.MKDIR, "0101")
+    found = judge_race(one, replace(other, told=("EIO",)))
+    assert (found.verdict, found.detail.rpartition("; ")[2]) == (Verdict.NOTE, "who lost was told EIO as well")
+    found = judge_race(one, replace(other, won="0100", told=("EIO",)))
+    assert (found.verdict, "EIO" in found.detail) == (Verdict.REFUSED, True)
+
+
 @pytest.mark.parametrize(
     ("refused", "read", "verdict"),
     [(20, 20, Verdict.OK), (19, 20, Verdict.REFUSED), (20, 19, Verdict.REFUSED)],

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import cast
 
@@ -161,7 +161,8 @@ def _second(arguments: Namespace, at: Context, place: str) -> Generator[Callable
 
         try:
             yield check
-            process.wait(END_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(END_SECONDS)
         finally:
             process.kill()
             process.wait()
