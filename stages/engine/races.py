@@ -38,7 +38,7 @@ class Races:
         """Race for names of one kind; both sides have the same rounds. Raises SilentError."""
         until, batch, won, read, told = self.clock.monotonic() + self.seconds, 0, "", "", set[str]()
         while True:
-            names = self._lay_out(contest, batch)
+            names = self._lay_out(contest, batch, min(BATCH, self.rounds_max - len(won)))
             self.meeting.come()
             tried = [self._try(contest, name, told) for name in names]
             outcomes = [
@@ -65,10 +65,10 @@ class Races:
             except OSError:
                 continue  # the whole place goes in the end
 
-    def _lay_out(self, contest: Contest, batch: int) -> Sequence[str]:
+    def _lay_out(self, contest: Contest, batch: int, count: int) -> Sequence[str]:
         """One side makes what both need; neither has asked for any of these names before."""
         top = f"{self.place}/{contest.name.lower()}.{batch}"
-        names = [f"{top}/{number}" for number in range(BATCH)]
+        names = [f"{top}/{number}" for number in range(count)]
         if self.meeting.side is Side.A:
             self.fs.mkdir(top)
             for name in names if contest is Contest.RENAME else ():

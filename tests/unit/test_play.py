@@ -21,7 +21,7 @@ from stages.engine.probes import Verdict
 from tests.fakes import FakeClock
 from tests.faults import Fault, FaultyFileSystem, LateName, LostReply
 
-SMALL = Scale(rounds=100, race_seconds=5.0, looks=2, look_seconds=0.5)
+SMALL = Scale(rounds=90, race_seconds=5.0, looks=2, look_seconds=0.5)
 
 
 def play(top: Path, make: Callable[[], FileSystem], scale: Scale = SMALL) -> tuple[Report, Report]:
