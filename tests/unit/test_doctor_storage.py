@@ -10,8 +10,10 @@ from typing import cast
 
 import pytest
 
+from infra.site import sides
 from stages.engine.clock import SystemClock
 from stages.engine.places import LEFT_SECONDS
+from tests.repository.checkout import BIN
 from tests.unit.chain import Chain
 from tests.waiting import wait_until
 
@@ -41,6 +43,24 @@ def test_a_program_is_told_the_same_and_a_stage_that_beats_too_fast_is_given_set
     assert (said["fit"], said["verdict"]) == (True, "good with these settings")
     settings = cast("list[dict[str, object]]", said["settings"])
     assert {one["key"] for one in settings} == {"lease.heartbeat_seconds", "lease.expires_seconds"}
+
+
+def test_without_slurm_the_sides_that_nodes_would_play_are_jobs_of_this_host(
+    chain: Chain, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of this checkout's deployments; what they have to say comes back through the root."""
+    for name in [name for name in os.environ if name.startswith(("PHASELINE_", "SLURM_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PHASELINE_ROOT", chain.root.path)
+    monkeypatch.setenv("PHASELINE_STAGES", str(chain.stages))
+    monkeypatch.setenv("PATH", str(BIN))  # no sbatch
+    assert chain.phaseline("doctor", *FEW, "--from-nodes") == 0
+    said = capsys.readouterr().out
+    assert f"note     nodes: {sides.NO_SLURM}" in said
+    assert said.count("one winner in each of 50 rounds") == 3
+    assert said.splitlines()[-1] == f"{chain.root.path}: good"
+    assert left(chain) == []
+    assert os.listdir(chain.path("_jobs")) == []
 
 
 def test_a_second_process_that_cannot_begin_leaves_it_open(
