@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from stages.engine.errors import ExitCode
 from tests.waiting import wait_until
@@ -63,6 +63,18 @@ def living(root: Path) -> list[str]:
     return found
 
 
+class Process(Protocol):
+    """What is done to a process, and asked of it, as a subprocess.Popen has it."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass(eq=False, kw_only=True)
 class Member:
     """One place in the fleet: what is typed there, and the process that does it now.
@@ -72,7 +84,7 @@ class Member:
 
     words: tuple[str, ...]
     number: int
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
     starts: int = 1
     resumes: float | None = None  # on the monotonic clock, while it is stopped
@@ -89,7 +101,7 @@ class Member:
 class Orphan:
     """An earlier start of a job that lives on: stopped until `resumes`, then asked to end at `ends`."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     log: Path
     resumes: float
     ends: float | None = None
@@ -126,19 +138,15 @@ class Fleet:
         self.members.append(member)
         return member
 
-    def _start(self, words: tuple[str, ...], number: int, restart: int, log: Path) -> subprocess.Popen[bytes]:
+    def _start(self, words: tuple[str, ...], number: int, restart: int, log: Path) -> Process:
         own = {"SLURM_JOB_ID": str(number), "SLURM_RESTART_COUNT": str(restart)} if words[0] == "poll" else {}
         with log.open("ab") as output:
-            return subprocess.Popen(
-                self._command(words, number),
-                env=environment(self._root, **self._more, **own),
-                stdout=output,
-                stderr=output,
-            )
+            return self._process(words, number, environment(self._root, **self._more, **own), output.fileno())
 
-    def _command(self, words: tuple[str, ...], number: int) -> list[str]:
-        """Return the command line of the place `number`."""
-        return phaseline(*words)
+    def _process(self, words: tuple[str, ...], number: int, environment: Mapping[str, str], output: int) -> Process:
+        """Start what is typed at the place `number`."""
+        del number
+        return subprocess.Popen(phaseline(*words), env=environment, stdout=output, stderr=output)
 
     def _start_anew(self, member: Member) -> None:
         member.process = self._start(member.words, member.number, member.starts, member.log)

@@ -39,6 +39,8 @@ class Plan:
     seed: int
     pollers: int = 2  # of each stage
     sweepers: int = 2
+    sweep_seconds: float = 0.3
+    files: int = 3  # of each dataset
     stop_seconds: tuple[float, float] = (0.3, 6.0)  # some shorter than the lease, most longer
     limit_seconds: float = 240.0
 
@@ -59,7 +61,9 @@ class Storm:
 
     def __init__(self, plan: Plan, top: Path) -> None:
         self._plan, self._root, self._rng = plan, top / "data", Random(plan.seed)
-        self._judged = Path(os.environ.get("STORM_EXPORT") or top) / "data"  # as the server has it, if that is to be seen
+        self._judged = (
+            Path(os.environ.get("STORM_EXPORT") or top) / "data"
+        )  # as the server has it, if that is to be seen
         self._fleet = Fleet(self._root, top / "logs")
         self._logs = top / "logs"
         self._names = self._names_of_all()
@@ -74,7 +78,7 @@ class Storm:
         assert made.returncode == 0, made.stderr
         with self._fleet as fleet:
             for _ in range(self._plan.sweepers):
-                fleet.add("sweep", "--forever", "--every-seconds", "0.3")
+                fleet.add("sweep", "--forever", "--every-seconds", str(self._plan.sweep_seconds))
             for spec in STAGES * self._plan.pollers:
                 fleet.add("poll", spec.name)
             self._rage()
@@ -133,7 +137,7 @@ class Storm:
         """Copy into _incoming, then rename (PROTOCOL 3, ARRIVE a)."""
         incoming = self._at(LOCATIONS[0]) / "_incoming" / name
         incoming.mkdir()
-        for number in range(3):
+        for number in range(self._plan.files):
             (incoming / f"{number}.txt").write_text(f"{name} {number}\n" * self._rng.randint(1, 100))
         incoming.rename(self._at(LOCATIONS[0]) / name)
 

@@ -38,17 +38,29 @@ kmod=$(type -P kmod)
 modules=$(echo "$PACKAGES"/usr/lib/uml/modules/*/kernel)
 for module in net/sunrpc/sunrpc fs/nfs_common/grace fs/lockd/lockd fs/nfs_common/nfs_acl lib/oid_registry \
     net/sunrpc/auth_gss/auth_rpcgss fs/nfsd/nfsd fs/netfs/netfs fs/fscache/fscache fs/nfs/nfs fs/nfs/nfsv3 \
-    net/dns_resolver/dns_resolver fs/nfs/nfsv4 drivers/net/veth net/sched/sch_netem drivers/block/loop; do
-    (export LD_LIBRARY_PATH=$libraries; exec -a insmod "$kmod" "$modules/$module".ko*) || echo "no module $module" # built in, or of another kernel: what lacks it will say so
+    net/dns_resolver/dns_resolver fs/nfs/nfsv4 drivers/net/veth net/sched/sch_netem drivers/block/loop drivers/block/brd; do
+    parameters=()
+    [ "$module" != drivers/block/brd ] || parameters=(rd_nr=1 rd_size=307200)
+    (export LD_LIBRARY_PATH=$libraries; exec -a insmod "$kmod" "$modules/$module".ko* "${parameters[@]}") || echo "no module $module" # built in, or of another kernel: what lacks it will say so
 done
 
 mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs
 mount -t nfsd nfsd /proc/fs/nfsd
 case $EXPORT in
-    ext4)
+    loop)
         truncate -s 300M /dev/shm/disk
-        mkfs.ext4 -q -F /dev/shm/disk
+        ours mkfs.ext4 -q -F /dev/shm/disk
         mount -o loop /dev/shm/disk /mnt/data
+        rmdir /mnt/data/lost+found
+        ;;
+    brdj)
+        ours mkfs.ext4 -q /dev/ram0
+        mount -t ext4 /dev/ram0 /mnt/data
+        rmdir /mnt/data/lost+found
+        ;;
+    ext4)
+        ours mkfs.ext4 -q -O ^has_journal /dev/ram0
+        mount -t ext4 /dev/ram0 /mnt/data
         rmdir /mnt/data/lost+found
         ;;
     tmpfs) mount -t tmpfs tmpfs /mnt/data ;;

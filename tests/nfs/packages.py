@@ -1,10 +1,17 @@
-"""The programs of the rig: Debian's packages, taken out of their archives; nothing is installed, nothing is started."""
+"""The programs of the rig: Debian's packages, taken out of their archives; nothing is installed, nothing is started.
+
+    python -m tests.nfs.packages
+
+fetches them, so that nothing has to be when time counts.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,8 +22,11 @@ PACKAGES = (
     "rpcbind",
     "kmod",
     # What those of the above that are used are linked with, as far as a small system may lack it.
+    "e2fsprogs",
     "libcap2",
+    "libcom-err2",
     "libevent-core-2.1-7",
+    "libext2fs2",
     "libgssapi-krb5-2",
     "libk5crypto3",
     "libkeyutils1",
@@ -25,6 +35,7 @@ PACKAGES = (
     "libkrb5support0",
     "libnfsidmap1",
     "libnsl2",
+    "libss2",
     "libtirpc-common",
     "libtirpc3",
     "libwrap0",
@@ -33,8 +44,9 @@ PACKAGES = (
     "libelf1",
     "libmnl0",
     "libxtables12",
+    "mount",
 )
-COMPLETE = "complete"
+COMPLETE = "complete"  # what the shelf holds
 SHELF = Path(__file__).resolve().parents[2] / ".tmp" / "nfs-packages"
 
 
@@ -44,8 +56,10 @@ class NoRigError(Exception):
 
 def provide(shelf: Path = SHELF, packages: Sequence[str] = PACKAGES) -> Path:
     """Return a directory with the packages' files, fetched the first time; raises NoRigError."""
-    if (shelf / COMPLETE).is_file():
+    if _is_complete(shelf, packages):
         return shelf
+    if platform.machine() != "x86_64":
+        raise NoRigError(f"user-mode-linux is for x86_64, this is {platform.machine()}")
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
             raise NoRigError(f"there is no {program} here: the rig is made of Debian's packages")
@@ -57,15 +71,21 @@ def provide(shelf: Path = SHELF, packages: Sequence[str] = PACKAGES) -> Path:
         for archive in sorted(archives.iterdir()):
             _call(["dpkg-deb", "--extract", str(archive), str(draft)], draft)
         shutil.rmtree(archives)
-        (draft / COMPLETE).touch()
+        (draft / COMPLETE).write_text("\n".join(packages))
+        shutil.rmtree(shelf, ignore_errors=True)  # of another list, if there is one
         try:
             draft.rename(shelf)
         except OSError:  # another process was faster
-            if not (shelf / COMPLETE).is_file():
+            if not _is_complete(shelf, packages):
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return shelf
+
+
+def _is_complete(shelf: Path, packages: Sequence[str]) -> bool:
+    complete = shelf / COMPLETE
+    return complete.is_file() and complete.read_text() == "\n".join(packages)
 
 
 def _call(words: list[str], place: Path) -> None:
@@ -73,3 +93,10 @@ def _call(words: list[str], place: Path) -> None:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()[-1:]
         raise NoRigError(f"`{' '.join(words[:2])}` failed: {' '.join(said)}: type `apt-get update` as root, then again")
+
+
+if __name__ == "__main__":
+    try:
+        provide()
+    except NoRigError as error:
+        sys.exit(f"no NFS here: {error}")

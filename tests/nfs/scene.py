@@ -18,11 +18,12 @@ from stages.engine.owner import Owners
 from stages.engine.policy import NOTHING_SPENT, RetryRule, published
 from stages.engine.sightings import Lease, Sightings
 from stages.engine.store import Claim, Store, Terms
-from stages.engine.sweeper import Place, Target
+from stages.engine.sweeper import Place, Sweeper, Target
 from tests.invariants import Expectation, Stage, observe, violations
 from tests.simulation.pipeline import Engine
 
 STAGE, READS, WRITES = "phase4", "PHASE_4", "PHASE_5"
+NEXT_STAGE, LAST = "phase5", "PHASE_6"
 PLACES = {"server": "/mnt/data", "a": "/mnt/a", "b": "/mnt/b"}
 CONTENT = b"data"
 
@@ -39,15 +40,16 @@ class Scene:
         """Return the root as a client or the server sees it."""
         return f"{PLACES[where]}/{self.name}"
 
-    def passage(self, where: str) -> Passage:
-        """Return where the stage reads and writes, as a client or the server sees it."""
-        root = Root(self.path(where))
-        return Passage(stage=STAGE, reads=root.location(READS), writes=root.location(WRITES))
+    def passage(self, where: str, stage: str = STAGE) -> Passage:
+        """Return where a stage reads and writes, as a client or the server sees it."""
+        root, (reads, writes) = Root(self.path(where)), {STAGE: (READS, WRITES), NEXT_STAGE: (WRITES, LAST)}[stage]
+        return Passage(stage=stage, reads=root.location(reads), writes=root.location(writes))
 
     def prepare(self, *datasets: str) -> None:
         """Make the root, at the server, with datasets waiting."""
         root, passage = Root(self.path("server")), self.passage("server")
-        for path in (root.path, *root.directories, *passage.reads.directories, *passage.writes.directories):
+        locations = [path for name in (READS, WRITES, LAST) for path in root.location(name).directories]
+        for path in (root.path, *root.directories, *locations):
             os.mkdir(path)
         for dataset in datasets:
             incoming = Path(passage.reads.incoming, dataset)
@@ -55,28 +57,34 @@ class Scene:
             (incoming / "x").write_bytes(CONTENT)
             incoming.rename(passage.reads.dataset(dataset))
 
-    def store(self, where: str, door: Callable[[FileSystem], FileSystem] = lambda fs: fs) -> Store:
+    def store(
+        self, where: str, door: Callable[[FileSystem], FileSystem] = lambda fs: fs, *, stage: str = STAGE
+    ) -> Store:
         """Return the store of a process on a client."""
-        fs, passage = door(self.engine.door(Posix())), self.passage(where)
+        fs, passage = door(self.engine.door(Posix())), self.passage(where, stage)
         terms = Terms(retry=RetryRule(attempts_max=3, backoff_seconds=()), durability=Durability.NONE)
         store = self.engine.store(fs=fs, clock=SystemClock(), identity=current(), passage=passage, terms=terms)
         store.registers = self.engine.registers(fs)
         store.settlement = self.engine.settlement(fs, passage, terms.durability)
         return store
 
-    def sweep(self, where: str, *datasets: str, survey: bool = False) -> None:
-        """Let a sweeper on a client open some datasets, after a `survey` if so wished; it takes nobody for dead."""
-        store = self.store(where)
+    def sweep(self, where: str, *datasets: str) -> None:
+        """Let a sweeper on a client open some datasets; it takes nobody for dead."""
+        self._sweeper(where, STAGE).mend([Target(Place.WAITING, dataset) for dataset in datasets], full=False)
+
+    def survey(self, where: str, stage: str) -> None:
+        """Let a sweeper of a stage begin its first pass."""
+        self._sweeper(where, stage).survey()
+
+    def _sweeper(self, where: str, stage: str) -> Sweeper:
+        store = self.store(where, stage=stage)
         lease = Lease(heartbeat_seconds=30.0, expires_seconds=180.0)
         owners = Owners(fs=store.fs, lease=lease, here=None)
-        sweeper = self.engine.sweeper(store=store, owners=owners, sightings=Sightings())
-        if survey:
-            sweeper.survey()
-        sweeper.mend([Target(Place.WAITING, dataset) for dataset in datasets], full=False)
+        return self.engine.sweeper(store=store, owners=owners, sightings=Sightings())
 
     def broken(self, *datasets: str) -> list[str]:
         """Return the promises that are broken, as they look at the server."""
-        found = observe(Posix(), self.path("server"), [READS, WRITES])
+        found = observe(Posix(), self.path("server"), [READS, WRITES, LAST])
         stage = Stage(name=STAGE, reads=READS, writes=WRITES)
         return violations(found, Expectation(stages=(stage,), arrived={READS: datasets}, at_rest=False, durable=False))
 
@@ -124,8 +132,7 @@ def make_private(claim: Claim) -> None:
         os.mkdir(path)
 
 
-def commit_and_die(store: Store, claim: Claim) -> None:
-    """Decide that it is published, and carry out nothing of it."""
+def decide(store: Store, claim: Claim) -> None:
+    """Commit: decide that it is published, and carry out nothing of it."""
     value = published(claim.attempt.token, claim.before).value
     assert store.registers.put(names.ended(claim.tag, claim.attempt.number), value, claim.handle) == value
-    store.fs.close(claim.handle)

@@ -10,31 +10,26 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from stages.engine import history, names
 from stages.engine.errors import StorageError
-from stages.engine.fs import FileSystem, Posix
+from stages.engine.fs import Posix
 from stages.engine.identity import current
 from stages.engine.records import Ended, EndKind
-from stages.engine.settlement import Settled
 from stages.engine.store import BELL_SECONDS, Claim
-from tests.nfs.machine import CHECKOUT
-from tests.nfs.scene import STAGE, Scene, commit_and_die, make_private, take, write_output
+from tests.nfs.lost_replies import LOST, Outcome, lost_reply
+from tests.nfs.mutants import FailsOnItsOwnRename, TakesItsOwnEndForAnothers
+from tests.nfs.scene import NEXT_STAGE, STAGE, Scene, decide, make_private, take, write_output
 from tests.simulation.mutants import stores
-from tests.simulation.mutants.doors import Door, RingsNoLocation, door
+from tests.simulation.mutants.doors import RingsNoLocation, door
 from tests.simulation.pipeline import Engine
 from tests.waiting import wait_until
-
-Outcome = dict[str, object]
 
 MUTANTS: Final = {
     "none": Engine(),
@@ -43,11 +38,14 @@ MUTANTS: Final = {
     "does not ring for an end": Engine(store=stores.RingsNot),
     "EEXIST is a loss": Engine(registers=stores.TakesItsOwnForAnothers),
     "an own mkdir's EEXIST is an error": Engine(store=stores.FailsOnItsOwnDirectory),
+    "EEXIST at the commit is a fence": Engine(registers=TakesItsOwnEndForAnothers),
+    "an own rename's ENOENT is an error": Engine(settlement=FailsOnItsOwnRename),
     "rings no location": Engine(door=door(RingsNoLocation)),
 }
 SETTLED_SECONDS = 2.2  # a directory that has not changed for so long is cached for long
 HIDDEN_SECONDS = 3.0  # what is not seen after this is not seen at the next poll either
 PAIRS = 40
+HIDDEN_ENOUGH = 5
 
 
 def negative_entry(engine: Engine) -> Outcome:
@@ -64,7 +62,8 @@ def negative_entry(engine: Engine) -> Outcome:
     write_output(claim)
     believed = not os.path.lexists(f"{at_b.work}/{claim.attempt.directory}")
     time.sleep(BELL_SECONDS)  # an attempt lasts longer than a tick: the hole within one has a script of its own
-    commit_and_die(a, claim)
+    decide(a, claim)
+    a.fs.close(claim.handle)
     scene.sweep("b", "ds")
     return {"endangered": believed, "broken": scene.broken("ds"), "published": scene.is_published("ds")}
 
@@ -90,6 +89,8 @@ def end_in_a_tick(engine: Engine) -> Outcome:
         a.fs.close(at_a)
         if is_hidden and not _soon(partial(_sees_end, path, dataset)):
             return {"endangered": endangered, "hidden": dataset}
+        if endangered == HIDDEN_ENOUGH:
+            break
     return {"endangered": endangered, "hidden": None}
 
 
@@ -97,25 +98,69 @@ def arrival_in_a_tick(engine: Engine) -> Outcome:
     """A location is listed and a dataset arrives within one tick of the server's clock: is it ever listed?"""
     scene = Scene(engine)
     scene.prepare()
-    at, path = scene.passage("a").reads, scene.passage("b").reads.path
-    endangered = 0
+    at = scene.passage("a").reads
+
+    def bring(number: int) -> Bringing:
+        name = f"second{number}"
+        os.mkdir(f"{at.incoming}/{name}")
+        return Bringing(name, lambda: os.rename(f"{at.incoming}/{name}", at.dataset(name)))
+
+    return _in_a_tick(scene, STAGE, bring)
+
+
+def publication_in_a_tick(engine: Engine) -> Outcome:
+    """The same of what a stage publishes, for the next one: listed one sweep later, and claimed."""
+    scene = Scene(engine)
+    datasets = [f"second{number}" for number in range(PAIRS)]
+    scene.prepare(*datasets)
+    store = scene.store("a")
+
+    def bring(number: int) -> Bringing:
+        claim = take(store, datasets[number])
+        make_private(claim)
+        write_output(claim)
+        decide(store, claim)
+        return Bringing(datasets[number], lambda: store.settlement.roll_forward(claim.handle, claim.attempt))
+
+    outcome = _in_a_tick(scene, NEXT_STAGE, bring)
+    if outcome["hidden"] is None:
+        late = str(outcome["last hidden"] or datasets[0])
+        is_claimed = isinstance(scene.store("b", stage=NEXT_STAGE).claim(late), Claim)
+        outcome |= {"claimed": is_claimed, "broken": scene.broken(*datasets)}
+    return outcome
+
+
+class Bringing(NamedTuple):
+    """A dataset that the next call brings into a location."""
+
+    name: str
+    call: Callable[[], object]
+
+
+def _in_a_tick(scene: Scene, stage: str, bring: Callable[[int], Bringing]) -> Outcome:
+    """One client brings in two datasets within a tick, and between them the other one lists; a sweep follows."""
+    at, path = scene.passage("a", stage).reads, scene.passage("b", stage).reads.path
+    found: Outcome = {"endangered": 0, "hidden": None, "last hidden": None}
+    hidden: list[str] = []
     for number in range(PAIRS):
-        first, second = f"first{number}", f"second{number}"
-        for name in (first, second):
-            os.mkdir(f"{at.incoming}/{name}")
+        first, second = f"{at.incoming}/first{number}", bring(number)
+        os.mkdir(first)
         _list(path)
         _next_tick(scene)
-        os.rename(f"{at.incoming}/{first}", at.dataset(first))
+        os.rename(first, at.dataset(f"first{number}"))
         _list(path)
-        os.rename(f"{at.incoming}/{second}", at.dataset(second))
-        if second in _list(path):
+        second.call()
+        if second.name in _list(path):
             continue
-        endangered += 1
+        hidden.append(second.name)
         time.sleep(BELL_SECONDS)  # sweepers ring a minute apart, not within that tick
-        scene.sweep("a", survey=True)  # a pass begins with the location's bell
-        if not _soon(lambda name=second: name in _list(path)):
-            return {"endangered": endangered, "hidden": second}
-    return {"endangered": endangered, "hidden": None}
+        scene.survey("a", stage)  # a pass begins with the location's bell
+        if not _soon(lambda name=second.name: name in _list(path)):
+            found["hidden"] = second.name
+            break
+        if len(hidden) == HIDDEN_ENOUGH:
+            break
+    return found | {"endangered": len(hidden), "last hidden": hidden[-1] if hidden else None}
 
 
 def _list(path: str) -> list[str]:
@@ -148,113 +193,11 @@ def _soon(condition: Callable[[], bool]) -> bool:
     return True
 
 
-class Muting(Door):
-    """One call's reply is lost, and the server restarted, as soon as what it does is done."""
-
-    call, where = "", ""
-
-    def __init__(self, inner: FileSystem, call: str, where: str, is_done: Callable[[], bool]) -> None:
-        super().__init__(inner)
-        self._call, self._where, self._is_done = call, where, is_done
-        self.done: bool | None = None
-        self.seconds = 0.0
-
-    def __getattr__(self, name: str) -> object:
-        real = getattr(self._inner, name)
-        if name != self._call or self.done is not None:
-            return real
-
-        def muted(*arguments: object) -> object:
-            if not any(self._where in str(argument) for argument in arguments) or self.done is not None:
-                return real(*arguments)
-            self.done = False
-            _warm(*arguments)
-            server("mute", "a")
-            restart = threading.Thread(target=self._restart)
-            restart.start()
-            begun = time.monotonic()
-            try:
-                return real(*arguments)
-            finally:
-                self.seconds = time.monotonic() - begun
-                restart.join()
-
-        return muted
-
-    def _restart(self) -> None:
-        with suppress(TimeoutError):
-            wait_until(self._is_done, 5.0, "it was not done")
-            self.done = True
-        server("stop")
-        server("hear", "a")
-        server("start")
-
-
-def _warm(*arguments: object) -> None:
-    """Have the client ask now what it would ask before the call: the call itself is to be the only request."""
-    handle = next((argument for argument in arguments if isinstance(argument, int)), None)
-    for argument in arguments:
-        if isinstance(argument, str) and (argument.startswith("/") or (handle is not None and ":" not in argument)):
-            warm = f"{os.path.dirname(argument)}/.warm" if handle is None else ".warm"
-            os.mkdir(warm, dir_fd=handle)
-            os.rmdir(warm, dir_fd=handle)
-    for argument in arguments:
-        if isinstance(argument, str) and argument.startswith("/"):
-            os.path.lexists(argument)
-
-
-def server(*words: str) -> None:
-    """Tell the NFS server something."""
-    subprocess.run(
-        ["bash", str(CHECKOUT / "tests" / "nfs" / "server.sh"), *words], check=True, stderr=subprocess.DEVNULL
-    )
-
-
-#: Which call's reply is lost: its name, a part of what it is told, and where the server shows that it was done.
-LOST: Final = {
-    "claim": ("symlink", "taken.", "PHASE_4/ds/taken.*"),
-    "private place": ("mkdir", "_work", "PHASE_4/_work/ds.*"),
-    "commit": ("symlink", "publish", "PHASE_4/ds/ended.*"),
-    "publication": ("rename", "PHASE_5", "PHASE_5/d*"),
-    "archiving": ("rename", "_done", "PHASE_4/_done/ds~*"),
-}
-
-
-def lost_reply(which: str, engine: Engine) -> Outcome:
-    """A claimed dataset is published; the reply to one call is lost, and the server has forgotten it."""
-    call, where, shows = LOST[which]
-    scene = Scene(engine)
-    scene.prepare("ds")
-    top = Path(scene.path("server"))
-    muting: list[Muting] = []
-
-    def muted(fs: FileSystem) -> FileSystem:
-        muting.append(Muting(fs, call, where, lambda: any(top.glob(shows))))
-        return door(lambda _: muting[0])(fs)
-
-    Path("/proc/sys/net/ipv4/tcp_max_orphans").write_text("0")  # who writes to a server that is gone hears it at once
-    store = scene.store("a", muted)
-    os.listdir(scene.passage("a").reads.dataset("ds"))
-    settled: Settled | str | None
-    claim = store.claim("ds")
-    if isinstance(claim, Claim):
-        write_output(claim)
-        settled = store.commit(claim)
-    else:
-        settled = claim.refusal
-    return {
-        "endangered": muting[0].done,
-        "seconds": round(muting[0].seconds, 1),
-        "settled": settled,
-        "broken": scene.broken("ds"),
-        "published": scene.is_published("ds"),
-    }
-
-
 SCRIPTS: Final[dict[str, Callable[[Engine], Outcome]]] = {
     "negative entry": negative_entry,
     "end in a tick": end_in_a_tick,
     "arrival in a tick": arrival_in_a_tick,
+    "publication in a tick": publication_in_a_tick,
     **{f"lost reply: {which}": partial(lost_reply, which) for which in LOST},
 }
 
