@@ -14,6 +14,7 @@ from stages.engine.meeting import Meeting
 from stages.engine.probes import TICK_SECONDS, TICKS
 
 APART_SECONDS = 0.05  # between a look and the change after it: more than a tick of most servers' clocks
+LATE_SECONDS = 5.0  # what is seen later than this is worth a word
 EARLY = 20
 CLOCK_READINGS = 6
 CLOCK_PAUSE_SECONDS = 0.002

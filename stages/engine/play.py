@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stages.engine.clock import Clock
 from stages.engine.fs import FileSystem
-from stages.engine.looks import Looks
+from stages.engine.looks import LATE_SECONDS, Looks
 from stages.engine.measurements import Contest, Look, Report, encode
 from stages.engine.meeting import Meeting, Side
 from stages.engine.mounts import mount_of
@@ -16,7 +16,7 @@ from stages.engine.races import Races
 
 PATIENCE_SECONDS = 100.0  # more than the other side may spend with looking
 _QUICK = (Look.LISTING, Look.HEARTBEAT, Look.REGISTER)
-_UNSEEN, _SEEN = "unseen", "seen"
+_LATE, _SOON = "late", "soon"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +90,12 @@ class Actor:
 
 
 def _all_looks(looks: Looks, meeting: Meeting, rounds: int) -> dict[Look, tuple[float | None, ...]]:
-    """Look several times, but what may take longest once; where nothing is seen, once is enough of everything."""
+    """Look several times, but at what may take longest once; where others take long as well, once is enough."""
     seen = {look: [seconds] for look, seconds in looks.watch("look.0", list(Look)).items()}
     for number in range(1, rounds):
-        word = _UNSEEN if any(seen[look][-1] is None for look in _QUICK) else _SEEN
-        if _UNSEEN in (word, meeting.come(word)):
+        latest = [seen[look][-1] for look in _QUICK]
+        word = _LATE if any(seconds is None or seconds > LATE_SECONDS for seconds in latest) else _SOON
+        if _LATE in (word, meeting.come(word)):
             break
         for look, seconds in looks.watch(f"look.{number}", _QUICK).items():
             seen[look].append(seconds)

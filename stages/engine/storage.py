@@ -11,11 +11,11 @@ from statistics import median
 from typing import NamedTuple
 
 from stages.engine import mounts
+from stages.engine.looks import LATE_SECONDS
 from stages.engine.measurements import MOVED, NAMESAKE, Contest, Early, Look, Race, Report
 from stages.engine.probes import SKEW_SECONDS, Finding, Verdict
 from stages.engine.spec import HEARTBEATS_IN_A_LEASE, StageSpec
 
-LATE_SECONDS = 5.0  # what is seen later than this is worth a word
 APART_SECONDS = 1.0  # what is seen sooner than this may be what the sides of the play were apart
 ANOTHER = "use another file system for the root"
 ASKS = "opening a directory has to ask the server: mount without nocto and without long attribute caches, or "
@@ -149,7 +149,7 @@ def judge_look(look: Look, samples: Sequence[float | None], look_seconds: float)
         return Finding(probe=look, detail=detail)
     if look is Look.STALE:
         detail += ": this client keeps a word of absence, which delays what others do and loses nothing"
-        return Finding(probe=look, verdict=Verdict.NOTE, detail=detail, todo="on NFS 3 lookupcache=positive helps")
+        return Finding(probe=look, verdict=Verdict.NOTE, detail=detail, todo="on NFS lookupcache=positive helps")
     return Finding(probe=look, verdict=Verdict.NOTE, detail=f"{detail}: others are followed late")
 
 
@@ -162,11 +162,11 @@ def bounds(reports: Sequence[Report]) -> Bounds:
     kept = max(map(mounts.cache_seconds, found), default=0.0)
     floor = mounts.LEASE_SECONDS_MIN if any(mount.is_network for mount in found) else 0.0
     return Bounds(
-        heartbeat=max(
+        heartbeat=_largest(
             Bound(2 * ticks, f"two ticks of the server's clock, {_short(ticks)} each"),
             Bound(10 * touch, f"ten times the {_short(touch)} that one took"),
         ),
-        expires=max(
+        expires=_largest(
             Bound(floor, "the least on a network file system, whose clients keep what they saw for a minute"),
             Bound(4 * beats, f"three heartbeats and one more, each seen up to {_short(beats)} late"),
             Bound(2 * kept, f"twice the {kept:g} s for which this client may keep what it saw (acdirmax)"),
@@ -183,7 +183,7 @@ def shortfalls(spec: StageSpec, least: Bounds) -> list[Setting]:
     beats = Bound(HEARTBEATS_IN_A_LEASE * beat, f"{HEARTBEATS_IN_A_LEASE} heartbeats of {beat:g} s")
     wanted = (
         ("lease.heartbeat_seconds", lease.heartbeat_seconds, least.heartbeat),
-        ("lease.expires_seconds", lease.expires_seconds, max(least.expires, beats)),
+        ("lease.expires_seconds", lease.expires_seconds, _largest(least.expires, beats)),
         ("pollers.idle_seconds", spec.pollers.idle_seconds, least.idle),
     )
     return [
@@ -237,6 +237,10 @@ def _worst(reports: Sequence[Report], look: Look) -> float:
         report.look_seconds if seconds is None else seconds for report in reports for seconds in report.looks[look]
     )
     return worst if worst >= APART_SECONDS else 0.0
+
+
+def _largest(*found: Bound) -> Bound:
+    return max(found, key=lambda bound: bound.seconds)
 
 
 def _whole(seconds: float) -> float:
