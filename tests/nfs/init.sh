@@ -38,28 +38,19 @@ kmod=$(type -P kmod)
 modules=$(echo "$PACKAGES"/usr/lib/uml/modules/*/kernel)
 for module in net/sunrpc/sunrpc fs/nfs_common/grace fs/lockd/lockd fs/nfs_common/nfs_acl lib/oid_registry \
     net/sunrpc/auth_gss/auth_rpcgss fs/nfsd/nfsd fs/netfs/netfs fs/fscache/fscache fs/nfs/nfs fs/nfs/nfsv3 \
-    net/dns_resolver/dns_resolver fs/nfs/nfsv4 drivers/net/veth net/sched/sch_netem drivers/block/loop drivers/block/brd; do
+    net/dns_resolver/dns_resolver fs/nfs/nfsv4 drivers/net/veth net/sched/sch_netem drivers/block/brd; do
     parameters=()
     [ "$module" != drivers/block/brd ] || parameters=(rd_nr=1 rd_size=307200)
-    (export LD_LIBRARY_PATH=$libraries; exec -a insmod "$kmod" "$modules/$module".ko* "${parameters[@]}") || echo "no module $module" # built in, or of another kernel: what lacks it will say so
+    # Where there is none it is built in, or of another kernel: what lacks it will say so.
+    (export LD_LIBRARY_PATH=$libraries; exec -a insmod "$kmod" "$modules/$module".ko* "${parameters[@]}") ||
+        echo "no module $module"
 done
 
 mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs
 mount -t nfsd nfsd /proc/fs/nfsd
 case $EXPORT in
-    loop)
-        truncate -s 300M /dev/shm/disk
-        ours mkfs.ext4 -q -F /dev/shm/disk
-        mount -o loop /dev/shm/disk /mnt/data
-        rmdir /mnt/data/lost+found
-        ;;
-    brdj)
-        ours mkfs.ext4 -q /dev/ram0
-        mount -t ext4 /dev/ram0 /mnt/data
-        rmdir /mnt/data/lost+found
-        ;;
     ext4)
-        ours mkfs.ext4 -q -O ^has_journal /dev/ram0
+        ours mkfs.ext4 -q -O ^has_journal /dev/ram0 # no power is lost here, and a journal costs a commit each call
         mount -t ext4 /dev/ram0 /mnt/data
         rmdir /mnt/data/lost+found
         ;;
@@ -72,7 +63,7 @@ ours rpcbind -w
 ours exportfs -i -o rw,no_root_squash,insecure,fsid=0,no_subtree_check,sync '*:/mnt/data'
 ours rpc.mountd
 bash "$CHECKOUT/tests/nfs/server.sh" start
-echo Y >/proc/fs/nfsd/v4_end_grace # nobody has anything to reclaim yet
+bash "$CHECKOUT/tests/nfs/server.sh" settle
 
 client() { # NAME NUMBER
     local name=$1 net="10.0.$2"

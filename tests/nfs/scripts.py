@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from stages.engine import history, names
 from stages.engine.errors import StorageError
@@ -30,6 +30,8 @@ from tests.simulation.mutants import stores
 from tests.simulation.mutants.doors import RingsNoLocation, door
 from tests.simulation.pipeline import Engine
 from tests.waiting import wait_until
+
+Call = Callable[[], object]
 
 MUTANTS: Final = {
     "none": Engine(),
@@ -95,72 +97,67 @@ def end_in_a_tick(engine: Engine) -> Outcome:
 
 
 def arrival_in_a_tick(engine: Engine) -> Outcome:
-    """A location is listed and a dataset arrives within one tick of the server's clock: is it ever listed?"""
+    """A location is listed between two arrivals within one tick of the server's clock: is the second ever listed?"""
     scene = Scene(engine)
     scene.prepare()
     at = scene.passage("a").reads
 
-    def bring(number: int) -> Bringing:
-        name = f"second{number}"
-        os.mkdir(f"{at.incoming}/{name}")
-        return Bringing(name, lambda: os.rename(f"{at.incoming}/{name}", at.dataset(name)))
+    def bring(dataset: str) -> Call:
+        os.mkdir(f"{at.incoming}/{dataset}")
+        return lambda: os.rename(f"{at.incoming}/{dataset}", at.dataset(dataset))
 
-    return _in_a_tick(scene, STAGE, bring)
+    hidden, found = _in_a_tick(scene, STAGE, bring)
+    return {"endangered": len(hidden), "hidden": None if found else hidden[-1]}
 
 
 def publication_in_a_tick(engine: Engine) -> Outcome:
-    """The same of what a stage publishes, for the next one: listed one sweep later, and claimed."""
+    """The same of what a stage publishes, for the next one: it is listed one sweep later, claimed, and not lost."""
     scene = Scene(engine)
-    datasets = [f"second{number}" for number in range(PAIRS)]
+    datasets = [f"{which}{number}" for number in range(PAIRS) for which in ("first", "second")]
     scene.prepare(*datasets)
-    store = scene.store("a")
+    store, following = scene.store("a"), scene.store("b", stage=NEXT_STAGE)
 
-    def bring(number: int) -> Bringing:
-        claim = take(store, datasets[number])
+    def bring(dataset: str) -> Call:
+        claim = take(store, dataset)
         make_private(claim)
         write_output(claim)
         decide(store, claim)
-        return Bringing(datasets[number], lambda: store.settlement.roll_forward(claim.handle, claim.attempt))
+        return lambda: store.settlement.roll_forward(claim.handle, claim.attempt)
 
-    outcome = _in_a_tick(scene, NEXT_STAGE, bring)
-    if outcome["hidden"] is None:
-        late = str(outcome["last hidden"] or datasets[0])
-        is_claimed = isinstance(scene.store("b", stage=NEXT_STAGE).claim(late), Claim)
-        outcome |= {"claimed": is_claimed, "broken": scene.broken(*datasets)}
-    return outcome
-
-
-class Bringing(NamedTuple):
-    """A dataset that the next call brings into a location."""
-
-    name: str
-    call: Callable[[], object]
+    hidden, found = _in_a_tick(scene, NEXT_STAGE, bring)
+    return {
+        "endangered": len(hidden),
+        "hidden": None if found else hidden[-1],
+        "claimed": all(isinstance(following.claim(dataset), Claim) for dataset in hidden or datasets[:1]),
+        "broken": scene.broken(*datasets),
+    }
 
 
-def _in_a_tick(scene: Scene, stage: str, bring: Callable[[int], Bringing]) -> Outcome:
-    """One client brings in two datasets within a tick, and between them the other one lists; a sweep follows."""
-    at, path = scene.passage("a", stage).reads, scene.passage("b", stage).reads.path
-    found: Outcome = {"endangered": 0, "hidden": None, "last hidden": None}
+def _in_a_tick(scene: Scene, stage: str, bring: Callable[[str], Call]) -> tuple[list[str], bool]:
+    """One client brings in two datasets within a tick, and between them the other one lists; a sweep follows.
+
+    Returns which were hidden from it at first, and whether the last of them was listed after the sweep.
+    """
+    path = scene.passage("b", stage).reads.path
     hidden: list[str] = []
     for number in range(PAIRS):
-        first, second = f"{at.incoming}/first{number}", bring(number)
-        os.mkdir(first)
+        second = f"second{number}"
+        bring_first, bring_second = bring(f"first{number}"), bring(second)
         _list(path)
         _next_tick(scene)
-        os.rename(first, at.dataset(f"first{number}"))
+        bring_first()
         _list(path)
-        second.call()
-        if second.name in _list(path):
+        bring_second()
+        if second in _list(path):
             continue
-        hidden.append(second.name)
+        hidden.append(second)
         time.sleep(BELL_SECONDS)  # sweepers ring a minute apart, not within that tick
         scene.survey("a", stage)  # a pass begins with the location's bell
-        if not _soon(lambda name=second.name: name in _list(path)):
-            found["hidden"] = second.name
-            break
+        if not _soon(lambda name=second: name in _list(path)):
+            return hidden, False
         if len(hidden) == HIDDEN_ENOUGH:
             break
-    return found | {"endangered": len(hidden), "last hidden": hidden[-1] if hidden else None}
+    return hidden, True
 
 
 def _list(path: str) -> list[str]:

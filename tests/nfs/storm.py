@@ -72,7 +72,7 @@ def main(datasets: int, seed: int, limit_seconds: float, restarts: int) -> None:
         requeues=datasets // 60,
         seed=seed,
         pollers=4,
-        sweep_seconds=1.0,
+        sweep_seconds=2.0,
         files=1,
         limit_seconds=limit_seconds,
     )
