@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster verify-nfs verify-fuse bench bench-slurm lock clean
+.PHONY: help setup up down demo demo-slurm test check verify verify-prefect verify-cluster verify-nfs verify-fuse bench bench-slurm bench-nfs lock clean
 
 bin := .venv/bin
 export TMPDIR := $(CURDIR)/.tmp
@@ -62,6 +62,8 @@ verify-cluster: setup ## whatever SLURM does to a job, on private clusters: side
 
 verify-nfs: setup ## real NFS with two clients, three kinds of mount side by side, in user-mode-linux (five minutes at most)
 	@echo '== on real NFS'
+	@$(bin)/python -m tests.nfs.packages
+	@$(bin)/python -m compileall -q stages/engine tests/end_to_end tests/nfs tests/simulation # the guest keeps no bytecode
 	@timeout 300 $(bin)/python -m pytest tests/nfs -n 3 --maxschedchunk 1 -m nfs $(ARGS)
 
 verify-fuse: setup ## sshfs and glusterfs, mounted twice in namespaces (five minutes at most; glusterfs wants root)
@@ -75,6 +77,10 @@ bench: setup ## measure, and write benchmarks/results.json
 bench-slurm: setup ## measure on a private SLURM: pollers against a job for each dataset and stage
 	@echo '== benchmarks on SLURM'
 	@$(bin)/python -m benchmarks --keep slurm
+
+bench-nfs: setup ## measure on real NFS in user-mode-linux: calls to the server, pollers on two clients
+	@echo '== benchmarks on NFS'
+	@$(bin)/python -m benchmarks --keep nfs
 
 lock: setup ## choose all versions anew (all.txt), and take what is for a compute node from it
 	@echo '== locks'
