@@ -151,7 +151,7 @@ class Store:
         markers = read_markers(self.fs.listdir(handle), self.passage.stage, dataset)
         end = self.registers.ended(handle, tag, markers.latest) if markers.ended else None
         if end is None:
-            return Loss(refusal=Refusal.IN_FLIGHT)
+            return Loss(refusal=Refusal.IN_FLIGHT) if markers.latest else self._refused_unseen(handle)
         if end.kind is not EndKind.RETRY:  # somebody died before finishing it: help
             settled = self.settlement.settle(handle, dataset, markers.latest)
             return Loss(refusal=Refusal.BLOCKED if settled is Settled.BLOCKED else Refusal.SETTLED)
@@ -159,8 +159,17 @@ class Store:
             return Loss(refusal=Refusal.BACKING_OFF, not_before=end.not_before)
         number = markers.latest + 1
         if self.registers.put(names.taken(tag, number), mine, handle) != mine:
-            return Loss(refusal=Refusal.IN_FLIGHT)
+            return self._refused_unseen(handle)
         return number, end
+
+    def _refused_unseen(self, handle: int) -> Loss:
+        """Refused by a marker that the listing does not show: it is newer, or hidden from this client's sweeper, too.
+
+        A claim rings no bell: one that fell into the tick of a listing stays hidden until the directory is touched.
+        """
+        with suppress(OSError):
+            self.fs.touch(handle)
+        return Loss(refusal=Refusal.IN_FLIGHT)
 
     def _open_private(self, claim: Claim) -> None:
         """Make the attempt's private place; EEXIST can only be our own request, sent again.

@@ -49,8 +49,11 @@ class Attempts:
 
     def whose(self, call: Call, identity: SimulatedIdentity) -> str | None:
         """Return the token of the attempt of `identity` outside of whose place and input a call touches nothing."""
+        if call.name == "symlink":
+            _, name, at = call.args
+            return None if at is not None else _private(str(name), call.name, identity)
         place = call.args[0]
-        if call.name == "symlink" or not isinstance(place, str):
+        if not isinstance(place, str):
             return None
         if call.name in ("rename", "look up"):
             tokens = {_private(str(path), call.name, identity) for path in call.args}

@@ -2,8 +2,9 @@
 
 After what was measured on NFS: a client that was told ENOENT for a name keeps that answer and may repeat
 it after another client has created the name. An exclusive create, a rename onto the name and whatever
-this client made itself come from the server and are true. A listing may miss a name that another client
-made, or be a listing of before, while the directory's mtime is the same.
+this client made itself come from the server and are true, unless the reply was lost. A listing may miss
+a name that another client made, or be a listing of before, while the directory's mtime is the same. A
+directory's mtime may be the one that was told before, if it is asked for without an open.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from tests.simulation.disk import Node
 
 
 class Lies(StrEnum):
-    """Where a client's stale negative entries come from."""
+    """What a client answers from its cache."""
 
     NONE = "none"
-    OWN = "own"  # from its own look-ups that found nothing
-    ANY = "any"  # and from those of other processes of this client, just before the name came
-    LISTINGS = "listings"  # no such entries; a listing is repeated while the mtime stays the same
+    OWN = "own"  # that a name is not there, which it was told itself
+    ANY = "any"  # the same, or which other processes of it were told, just before the name came
+    LISTINGS = "listings"  # what a directory holds, while its mtime stays the same
+    ATTRIBUTES = "attributes"  # a directory's mtime
 
 
 @dataclass(slots=True)
@@ -32,11 +34,17 @@ class Cache:
     negative: set[tuple[Node, str]] = field(default_factory=set[tuple[Node, str]])
     fresh: set[tuple[Node, str]] = field(default_factory=set[tuple[Node, str]])
     listings: dict[Node, tuple[int, list[str]]] = field(default_factory=dict[Node, tuple[int, list[str]]])
+    times: dict[Node, int] = field(default_factory=dict[Node, int])
 
     def knows(self, parent: Node, name: str) -> None:
         """This client made the name, or the server told it so."""
         self.negative.discard((parent, name))
         self.fresh.discard((parent, name))
+
+    def was_not_told(self, parent: Node, name: str) -> None:
+        """This client made the name, was told that it had not, and goes by what it saw before."""
+        self.fresh.add((parent, name))
+        self.negative.add((parent, name))
 
     def others_made(self, parent: Node, name: str) -> None:
         """Another client made the name."""
@@ -65,10 +73,24 @@ class Cache:
         kept = self.listings.get(directory)
         return kept is not None and kept[0] == directory.mtime_ns and kept[1] != sorted(directory.entries)
 
-    def key(self) -> object:
-        """What belongs to the state of a world."""
+    def has_old_time(self, directory: Node) -> bool:
+        """Tell whether an mtime from here would differ from the truth."""
+        return self.times.get(directory, directory.mtime_ns) != directory.mtime_ns
+
+    def key(self, *, lying: bool, hiding: bool) -> object:
+        """What belongs to the state of a world in which clients may still lie, or listings still hide a name.
+
+        Nothing is created in a directory that was removed: what is believed of its names does not matter.
+        """
+        if not lying:
+            return _places(self.fresh) if hiding else None
         return (
-            frozenset((node.identity(), name) for node, name in self.negative),
-            frozenset((node.identity(), name) for node, name in self.fresh),
+            _places(self.negative),
+            _places(self.fresh) if hiding else None,
             frozenset((node.identity(), mtime_ns, tuple(kept)) for node, (mtime_ns, kept) in self.listings.items()),
+            frozenset((node.identity(), mtime_ns) for node, mtime_ns in self.times.items()),
         )
+
+
+def _places(entries: Iterable[tuple[Node, str]]) -> frozenset[tuple[str, str]]:
+    return frozenset((node.path, name) for node, name in entries if not node.is_removed)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
-_READING: Final = ("readlink", "listdir", "scan", "opendir", "mtime_ns", "read", "digest", "look up")
+_READING: Final = (
+    "readlink",
+    "listdir",
+    "scan",
+    "opendir",
+    "mtime_ns",
+    "stat",
+    "directories",
+    "read",
+    "digest",
+    "look up",
+)
 
 
 class Fault(StrEnum):
@@ -17,7 +28,7 @@ class Fault(StrEnum):
     NO_ANSWER_DONE = "eio-done"  # carried out, EIO
     STALE = "estale"  # not carried out, ESTALE, which the door turns into ENOENT
     STALE_DONE = "estale-done"  # the same, carried out
-    LIE = "lie"  # every look-up that this client may answer from its cache is answered from there
+    LIE = "lie"  # all that this client may answer from its cache is answered from there
     HIDE = "hide"  # a listing without one name
 
 

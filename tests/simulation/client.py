@@ -1,31 +1,27 @@
-"""One client's view of a simulated disk: the engine's file system, every call of it a step at a gate."""
+"""The engine's file system on a simulated disk, as one client sees it: every call of it a step at a gate."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 from collections.abc import Callable, Iterator
-from functools import cache
-from itertools import count
 from typing import Final, TypeVar
 
 from stages.engine.fs import Entry, Kind
-from tests.simulation.beliefs import Cache, Lies
+from tests.simulation.beliefs import Cache
 from tests.simulation.calls import Call, Fault, Gate, Look
 from tests.simulation.disk import Disk, Node, refusal
+from tests.simulation.view import View
 
 T = TypeVar("T")
 
 
-class SimulatedFileSystem:
+class SimulatedFileSystem(View):
     """The engine's `FileSystem` on a simulated disk. Without a gate every call is carried out at once."""
 
     def __init__(self, disk: Disk, gate: Gate | None = None, cache: Cache | None = None) -> None:
-        self.disk, self.cache = disk, cache if cache is not None else Cache()
-        self.handles: dict[int, Node] = {}
+        super().__init__(disk, gate, cache)
         self.held: tuple[Node, ...] = ()  # directories that a call in progress has resolved
-        self._gate = gate
-        self._fault: Fault | None = None
 
     # ---- registers and names
 
@@ -80,13 +76,8 @@ class SimulatedFileSystem:
         return self._call(Call("scan", (path,), (Look(path, None, last=True),)), act)
 
     def opendir(self, path: str) -> int:
-        def act() -> int:
-            node = self._walk(path)
-            if not node.is_directory:
-                raise refusal(errno.ENOTDIR, path)
-            return self._open(node)
-
-        return self._call(Call("opendir", (path,), (Look(path, None, last=True),)), act)
+        call = Call("opendir", (path,), (Look(path, None, last=True),))
+        return self._call(call, lambda: self._open(self._directory(path)))
 
     def close(self, handle: int) -> None:
         if self.handles.pop(handle, None) is None:
@@ -97,13 +88,20 @@ class SimulatedFileSystem:
         self._call(Call("touch", (place,), looks), lambda: self.disk.touch(self._place(place)))
 
     def mtime_ns(self, path: str) -> int:
-        def act() -> int:
-            node = self._walk(path)
-            if not node.is_directory:
-                raise refusal(errno.ENOTDIR, path)
-            return node.mtime_ns
+        """By open and fstat: the server is asked."""
+        call = Call("mtime_ns", (path,), (Look(path, None, last=True),))
+        return self._call(call, lambda: self._time(self._directory(path)))
 
-        return self._call(Call("mtime_ns", (path,), (Look(path, None, last=True),)), act)
+    def stat_mtime_ns(self, path: str) -> int:
+        """By stat, as the engine must not: it may be answered from the cache."""
+        call = Call("stat", (path,), (Look(path, None, last=True),))
+        return self._call(call, lambda: self._time(self._directory(path)))
+
+    def directories(self, path: str) -> int | None:
+        def act() -> int:
+            return sum(node.is_directory for node in self._directory(path).entries.values())
+
+        return self._call(Call("directories", (path,), (Look(path, None, last=True),)), act)
 
     def device(self, path: str) -> int:
         self._walk(path)
@@ -114,10 +112,15 @@ class SimulatedFileSystem:
     def read(self, path: str) -> bytes:
         return self._call(Call("read", (path,), (Look(path, None, last=True),)), lambda: self._file(path).content)
 
-    def write_new(self, path: str, content: bytes) -> None:
+    def write_new(self, path: str, content: bytes, *, synced: bool = False) -> None:
         made = Node(Kind.FILE)
-        self._create("create", path, None, lambda: made)
+        try:
+            self._create("create", path, None, lambda: made)
+        except FileExistsError:
+            made = self._file(path)
         self._call(Call("write", (path, content)), lambda: self.disk.write(made, content))
+        if synced:
+            self._call(Call("sync", (path,)), lambda: self.disk.sync(made))
 
     def replace(self, path: str, content: bytes) -> None:
         made = Node(Kind.FILE, content)
@@ -229,7 +232,10 @@ class SimulatedFileSystem:
     def _move(self, source: Node, old: str, target: Node, new: str) -> None:
         self._lookup(source, old)
         self.disk.move(source, old, target, new)
-        self.cache.knows(target, new)
+        if self._fault is Fault.LOST_REPLY:  # it hears ENOENT, and has looked for `new` before it sent the first one
+            self.cache.was_not_told(target, new)
+        else:
+            self.cache.knows(target, new)
 
     def _remove_full(self, path: str) -> bool:
         """Remove what is below, then the directory; what others put there meanwhile stays."""
@@ -273,108 +279,6 @@ class SimulatedFileSystem:
         self.held = tuple(found)
         return self.held
 
-    # ---- resolving names
-
-    def _walk(self, path: str, at: int | None = None, *, last: bool = True) -> Node:
-        node = self.disk.root if at is None else self._handle(at)
-        parts = _parts(path, last=last)
-        if self.cache.lies is not Lies.NONE:
-            for part in parts:
-                node = self._lookup(node, part)
-            return node
-        for part in parts:
-            child = node.entries.get(part)
-            if child is None:
-                raise refusal(errno.ENOENT if node.is_directory else errno.ENOTDIR, part)
-            node = child
-        return node
-
-    def _parent(self, path: str) -> Node:
-        return self._walk(path, last=False)
-
-    def _lookup(self, parent: Node, name: str) -> Node:
-        if not parent.is_directory:
-            raise refusal(errno.ENOTDIR, name)
-        node = parent.entries.get(name)
-        if self.cache.lies in (Lies.OWN, Lies.ANY):
-            known = (parent, name)
-            if node is None:
-                self.cache.negative.add(known)
-            elif known in self.cache.negative:
-                if self._fault is Fault.LIE:
-                    raise refusal(errno.ENOENT, name)
-                self.cache.negative.discard(known)
-        if node is None:
-            raise refusal(errno.ENOENT, name)
-        return node
-
-    def _list(self, node: Node) -> list[str]:
-        if not node.is_directory:
-            raise refusal(errno.ENOTDIR)
-        if self._fault is Fault.HIDE and self._gate is not None:
-            hidden = self._gate.hidden()
-            return sorted(name for name in node.entries if name != hidden)
-        if self.cache.lies is Lies.LISTINGS:
-            kept = self.cache.listings.get(node)
-            if kept is not None and kept[0] == node.mtime_ns and (self._gate is None or self._fault is Fault.LIE):
-                return list(kept[1])
-            self.cache.listings[node] = (node.mtime_ns, sorted(node.entries))
-        return sorted(node.entries)
-
-    def _file(self, path: str) -> Node:
-        node = self._walk(path)
-        if node.is_directory:
-            raise refusal(errno.EISDIR, path)
-        return node
-
-    def _place(self, place: str | int) -> Node:
-        return self._handle(place) if isinstance(place, int) else self._walk(place)
-
-    def _handle(self, number: int) -> Node:
-        try:
-            return self.handles[number]
-        except KeyError:
-            raise refusal(errno.EBADF) from None
-
-    def _open(self, node: Node) -> int:
-        handle = next(number for number in count(3) if number not in self.handles)
-        self.handles[handle] = node
-        return handle
-
-    # ---- what the scheduler may ask: no steps, and nothing of what this client believes
-
-    def may_lie(self, call: Call) -> bool:
-        """Tell whether some look-up of a call could be answered from the cache, and wrongly."""
-        match self.cache.lies:
-            case Lies.NONE:
-                return False
-            case Lies.LISTINGS:
-                directory = self._listed(call)
-                return directory is not None and self.cache.has_old_listing(directory)
-            case Lies.OWN | Lies.ANY:
-                return bool(self.cache.negative) and any(map(self._may_lie, call.looks))
-
-    def may_hide(self, call: Call) -> list[str]:
-        """Return the names that a listing could miss."""
-        if self.cache.lies not in (Lies.OWN, Lies.ANY):
-            return []
-        directory = self._listed(call)
-        return [] if directory is None else self.cache.may_hide(directory)
-
-    def is_gone(self, path: str) -> bool:
-        """Tell whether there is nothing at a path."""
-        return self.disk.find(path) is None
-
-    def _may_lie(self, look: Look) -> bool:
-        start = self.disk.root if look.at is None else self.handles.get(look.at)
-        return start is not None and self.cache.may_lie(start, _parts(look.path, last=look.last))
-
-    def _listed(self, call: Call) -> Node | None:
-        if call.name not in ("listdir", "scan"):
-            return None
-        place = call.args[0]
-        return self.handles.get(place) if isinstance(place, int) else self.disk.find(str(place))
-
 
 _UNANSWERED: Final[dict[Fault | None, int]] = {
     Fault.NO_ANSWER: errno.EIO,
@@ -382,12 +286,6 @@ _UNANSWERED: Final[dict[Fault | None, int]] = {
     Fault.STALE: errno.ENOENT,
     Fault.STALE_DONE: errno.ENOENT,
 }
-
-
-@cache
-def _parts(path: str, *, last: bool) -> tuple[str, ...]:
-    parts = path.split("/")
-    return tuple(filter(None, parts if last else parts[:-1]))
 
 
 def _last(path: str) -> str:

@@ -136,7 +136,7 @@ def _descend(search: _Search, branch: _Branch | None) -> None:
             if not ways:
                 break
             if len(ways) > 1:
-                state = (world.key(believing=budget.lies + budget.hidden > 0), budget)
+                state = (world.key(lying=budget.lies > 0, hiding=budget.hidden > 0), budget)
                 if state in search.seen:
                     return
                 search.seen.add(state)
@@ -147,7 +147,7 @@ def _descend(search: _Search, branch: _Branch | None) -> None:
             report.steps += 1
         if world.live() and not world.findings:
             return  # put off for ever: the same as an order that is tried elsewhere
-        end = world.key(believing=False)
+        end = world.key()
         if end not in search.ends or world.findings:
             search.ends.add(end)
             if subject.broken(world, judge) and branch is not None:
@@ -169,7 +169,7 @@ def wander(subject: Subject, *, seed: int, schedules: int, seconds_max: float | 
             taken = _stroll(world, rng, subject)
             report.schedules += 1
             report.steps += len(taken)
-            ends.add(world.key(believing=False))
+            ends.add(world.key())
             if subject.broken(world, judge):
                 report.violation = replay(subject, taken, seed=f"{seed}.{number}")
                 break

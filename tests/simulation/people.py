@@ -11,7 +11,7 @@ from stages.engine.errors import UsageError
 from stages.engine.policy import Cause
 from stages.engine.sightings import Lease, Sightings
 from tests.simulation.disk import walk
-from tests.simulation.pipeline import PASSAGE, READS, ROOT, STAGE, Pipeline
+from tests.simulation.pipeline import ONWARD, PASSAGE, READS, ROOT, STAGE, Pipeline
 from tests.simulation.process import SimulatedIdentity
 from tests.simulation.script import RESULT, Part, fails, is_asked_to_stop, puts_off
 from tests.simulation.world import Actor
@@ -20,6 +20,8 @@ Role = Callable[[Pipeline], Callable[[Actor], None]]
 Troupe = Callable[[Pipeline], None]
 
 LEASE: Final = Lease(heartbeat_seconds=30.0, expires_seconds=90.0)
+LOOKS: Final = 5
+LOOK_SECONDS: Final = 10.0  # longer than a listing is trusted unseen, and much shorter than the time between full ones
 FIRST_TOKEN: Final = b"00010001"  # of the first attempt of the first actor
 
 
@@ -115,6 +117,29 @@ def fills_slowly(pipeline: Pipeline) -> Callable[[Actor], None]:
         actor.fs.write_new(f"{READS.incoming}/x", b"data")
         actor.fs.mkdir(READS.dataset("ds"))
         actor.fs.rename(f"{READS.incoming}/x", f"{READS.dataset('ds')}/x")
+
+    return body
+
+
+def next_poller(pipeline: Pipeline) -> Callable[[Actor], None]:
+    """A poller of the next stage."""
+    return pipeline.poller(passage=ONWARD)
+
+
+def keeps_looking(pipeline: Pipeline) -> Callable[[Actor], None]:
+    """A poller that looks every few seconds: what waits through two looks in a row, it overlooks."""
+
+    def body(actor: Actor) -> None:
+        poller = pipeline.make_poller(pipeline.make_store(actor.fs, actor.clock, actor.identity), actor.rng)
+        overlooked: set[str] = set()
+        for _ in range(LOOKS):
+            waiting = pipeline.unclaimed()
+            poller.turn()
+            waiting &= pipeline.unclaimed()
+            actor.world.findings += [f"I5 {name}: not found in two looks" for name in waiting & overlooked]
+            overlooked = waiting
+            actor.remember(tuple(sorted(overlooked)))
+            actor.clock.sleep(LOOK_SECONDS)
 
     return body
 

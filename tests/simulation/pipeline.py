@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from stages.engine import names, reruns
+from stages.engine import names
 from stages.engine.clock import Clock
 from stages.engine.drain import Drain
 from stages.engine.durability import Durability
@@ -17,12 +16,11 @@ from stages.engine.identity import Identity
 from stages.engine.layout import Passage, Root
 from stages.engine.names import Attempt
 from stages.engine.owner import Owners, Silence
-from stages.engine.policy import Cause, RetryRule
+from stages.engine.policy import Cause
 from stages.engine.poller import Poller, Turn
 from stages.engine.publication import Terms
 from stages.engine.records import Taken
-from stages.engine.registers import Registers
-from stages.engine.settlement import Settled, Settlement
+from stages.engine.settlement import Settled
 from stages.engine.sightings import Freshness, Lease, Sightings
 from stages.engine.store import Claim, Store
 from stages.engine.store import Terms as StoreTerms
@@ -35,6 +33,7 @@ from tests.simulation.disk import Disk, Node
 from tests.simulation.memory import summarise_poller, summarise_sweeper
 from tests.simulation.process import SimulatedClock, SimulatedIdentity, Time
 from tests.simulation.script import Part, ScriptedWork
+from tests.simulation.setting import Engine, Setting
 from tests.simulation.witness import Witness
 from tests.simulation.world import Actor, World
 
@@ -43,64 +42,14 @@ STAGE: Final = "phase4"
 READS: Final = ROOT.location("PHASE_4")
 WRITES: Final = ROOT.location("PHASE_5")
 PASSAGE: Final = Passage(stage=STAGE, reads=READS, writes=WRITES)
+ONWARD: Final = Passage(stage="phase5", reads=WRITES, writes=ROOT.location("PHASE_6"))
 DEAD: Final = "dead0000"  # the token of an owner that died before the world began
-THRICE: Final = RetryRule(attempts_max=3, backoff_seconds=())
 DRAIN_ROUNDS: Final = 14
+ONWARD_SWEEPS: Final = 2  # what I5 allows
 TURNS_MAX: Final = 4  # more than a round can need
 DRAIN_SECONDS: Final = 86_400.0
 
 _DRAIN = Drain()  # nobody asks: an actor is stopped by its script
-
-
-def _same(fs: FileSystem) -> FileSystem:
-    return fs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """The parts of the engine that are put together; a mutant has others. `door` stands before the file system."""
-
-    poller: type[Poller] = Poller
-    sweeper: type[Sweeper] = Sweeper
-    store: type[Store] = Store
-    settlement: type[Settlement] = Settlement
-    registers: type[Registers] = Registers
-    owners: type[Owners] = Owners
-    rerun: Callable[..., str] = reruns.rerun
-    door: Callable[[FileSystem], FileSystem] = _same
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """A stage, what waits for it, and what is to come of it.
-
-    `consumed`: the next stage takes every output at once. `lease` None: owners are taken for dead at any
-    time; with `dead_owner`, only the one that died before. `rest` is what authors do when all that was
-    scripted is over. `may_fail`, `must_fail`: the datasets that may or must end in quarantine.
-    `failures`: as often as that authors fail, and so at most that is counted, None for any number.
-    `undisturbed`: nobody's attempt is ended by somebody else while its owner lives. `one_client`: all
-    are processes of one client. `occupied`: something stands at the destination. `second_given_out`:
-    the next stage has rerun what was published before under that name, and has it still.
-    """
-
-    datasets: tuple[str, ...] = ("ds",)
-    retry: RetryRule = THRICE
-    durability: Durability = Durability.FULL
-    ready_marker: bool = False
-    rest: Part | None = None
-    consumed: bool = True
-    lease: Lease | None = None
-    dead_owner: bool = False
-    one_client: bool = False
-    occupied: bool = False
-    second_given_out: bool = False
-    may_fail: frozenset[str] = frozenset()
-    must_fail: frozenset[str] = frozenset()
-    failures: int | None = None
-    undisturbed: bool = False
-
-
-ONE_DATASET: Final = Setting()
 
 
 class AnyTime(Owners):
@@ -131,6 +80,8 @@ class Pipeline:
         if setting.dead_owner:
             fs.symlink(f"{DEAD}:node0:1:-", f"{READS.dataset('ds')}/{names.taken(STAGE, 1)}")
             fs.mkdir(f"{READS.work}/ds.1.{DEAD}")
+        for path in ONWARD.writes.directories if setting.onward else ():
+            fs.mkdir(path)
         if setting.occupied:
             fs.mkdir(WRITES.dataset("ds"))
             fs.write_new(f"{WRITES.dataset('ds')}/x", b"an older result")
@@ -138,7 +89,7 @@ class Pipeline:
             fs.symlink("phase5:00000000:somebody", ROOT.name("ds+g2"))
             fs.mkdir(WRITES.dataset("ds+g2"))
             fs.write_new(f"{WRITES.dataset('ds+g2')}/x", b"an older result")
-        self._witness = Witness(world, consumed=setting.consumed and not setting.occupied)
+        self._witness = Witness(world, consumed=setting.consumed and not setting.occupied and not setting.onward)
 
     def add(self, fs: FileSystem, dataset: str) -> None:
         """Put a dataset in place, as ARRIVE a) does."""
@@ -153,16 +104,18 @@ class Pipeline:
         """Start an actor; all are processes of one client where the setting says so."""
         self.world.spawn(name, body, cache=self.cache)
 
-    def poller(self, turns: int = 1, parts: Iterable[Part] = (), *, warm: bool = False) -> Callable[[Actor], None]:
+    def poller(
+        self, turns: int = 1, parts: Iterable[Part] = (), *, warm: bool = False, passage: Passage = PASSAGE
+    ) -> Callable[[Actor], None]:
         """An actor that takes turns; a new process each time, unless it is `warm`."""
         script = list(parts)
 
         def body(actor: Actor) -> None:
-            poller = self._poller_of(actor, script)
+            poller = self._poller_of(actor, script, passage)
             for turn in range(turns):
                 if turn and not warm:
                     actor.forget("turn", turn)
-                    poller = self._poller_of(actor, script[turn:])
+                    poller = self._poller_of(actor, script[turn:], passage)
                 poller.turn()
 
         return body
@@ -180,8 +133,8 @@ class Pipeline:
 
         return body
 
-    def _poller_of(self, actor: Actor, parts: list[Part]) -> Poller:
-        store = self.make_store(actor.fs, actor.clock, actor.identity)
+    def _poller_of(self, actor: Actor, parts: list[Part], passage: Passage = PASSAGE) -> Poller:
+        store = self.make_store(actor.fs, actor.clock, actor.identity, passage)
         poller = self.make_poller(store, actor.rng, parts)
         if self.setting.undisturbed:
             _watch_over(actor, store)
@@ -200,13 +153,13 @@ class Pipeline:
     def _is_forgetful(self) -> bool:
         return self.world.rules.reduced and self.setting.lease is None
 
-    def make_store(self, fs: FileSystem, clock: Clock, identity: Identity) -> Store:
-        """The engine's store of the stage, on this file system."""
+    def make_store(self, fs: FileSystem, clock: Clock, identity: Identity, passage: Passage = PASSAGE) -> Store:
+        """The engine's store of a stage, on this file system."""
         setting, engine, fs = self.setting, self.engine, self.engine.door(fs)
         terms = StoreTerms(retry=setting.retry, durability=setting.durability, ready_marker=setting.ready_marker)
-        store = engine.store(fs=fs, clock=clock, identity=identity, passage=PASSAGE, terms=terms)
+        store = engine.store(fs=fs, clock=clock, identity=identity, passage=passage, terms=terms)
         store.registers = engine.registers(fs)
-        store.settlement = engine.settlement(fs, PASSAGE, setting.durability)
+        store.settlement = engine.settlement(fs, passage, setting.durability)
         return store
 
     def make_poller(self, store: Store, rng: random.Random, parts: Iterable[Part] = ()) -> Poller:
@@ -235,22 +188,31 @@ class Pipeline:
 
     def judge(self) -> list[str]:
         """Let a fair poller and a fair sweeper do the rest alone, then say what is broken."""
+        self._finish(PASSAGE, DRAIN_ROUNDS)
+        locations = ["PHASE_4", "PHASE_5"]
+        if self.setting.onward:
+            self._finish(ONWARD, ONWARD_SWEEPS)
+            locations.append("PHASE_6")
+        events = tuple(self._witness.events)
+        found = observe(SimulatedFileSystem(self.world.disk), ROOT.path, locations, events)
+        return violations(found, self.expectation()) + self._disturbed(found) + self._overcharged(found)
+
+    def _finish(self, passage: Passage, rounds: int) -> None:
         world, fs = self.world, SimulatedFileSystem(self.world.disk, cache=self.cache)
         clock = SimulatedClock(world.time)
-        sweeper = self.make_sweeper(self.make_store(fs, clock, SimulatedIdentity(0xFFFF)), final=True)
-        poller = self.make_poller(self.make_store(fs, clock, SimulatedIdentity(0xFFFE)), random.Random(0))
-        for _ in range(DRAIN_ROUNDS):
+        sweeper = self.make_sweeper(self.make_store(fs, clock, SimulatedIdentity(0xFFFF), passage), final=True)
+        poller = self.make_poller(self.make_store(fs, clock, SimulatedIdentity(0xFFFE), passage), random.Random(0))
+        for number in range(rounds):
+            if number:
+                world.time.seconds += DRAIN_SECONDS
             sweeper.sweep(full=True)
             for _ in range(TURNS_MAX):
                 if poller.turn() is Turn.NOTHING:
                     break
-            sweeper.sweep(full=True)
-            if not self._is_anything_left():
+            if passage is PASSAGE:
+                sweeper.sweep(full=True)
+            if not self._is_anything_left(passage):
                 break
-            world.time.seconds += DRAIN_SECONDS
-        events = tuple(self._witness.events)
-        found = observe(SimulatedFileSystem(world.disk), ROOT.path, ("PHASE_4", "PHASE_5"), events)
-        return violations(found, self.expectation()) + self._disturbed(found) + self._overcharged(found)
 
     def _overcharged(self, found: Observation) -> list[str]:
         """Count the failures that were charged, those before an operator's pardon too."""
@@ -274,8 +236,9 @@ class Pipeline:
         setting = self.setting
         older = ["ds"] if setting.occupied or setting.second_given_out else []
         stage = Stage(name=STAGE, reads="PHASE_4", writes="PHASE_5", attempts_max=setting.retry.attempts_max)
+        onward = Stage(name=ONWARD.stage, reads="PHASE_5", writes="PHASE_6", attempts_max=setting.retry.attempts_max)
         return Expectation(
-            stages=(stage,),
+            stages=(stage, onward) if setting.onward else (stage,),
             arrived={"PHASE_4": self.arrived, "PHASE_5": older},
             may_fail=setting.may_fail | setting.must_fail,
             must_fail=setting.must_fail,
@@ -283,8 +246,14 @@ class Pipeline:
             durable=setting.durability is Durability.FULL,
         )
 
-    def _is_anything_left(self) -> bool:
-        top = self.world.disk.root.entries["r"].entries["PHASE_4"]
+    def unclaimed(self) -> set[str]:
+        """What waits in truth, and was never claimed."""
+        waiting = self.world.disk.root.entries["r"].entries["PHASE_4"].entries
+        first = names.taken(STAGE, 1)
+        return {name for name, node in waiting.items() if not name.startswith("_") and first not in node.entries}
+
+    def _is_anything_left(self, passage: Passage) -> bool:
+        top = self.world.disk.root.entries["r"].entries[passage.reads.path.rpartition("/")[2]]
         return bool(top.entries["_work"].entries) or any(not name.startswith("_") for name in top.entries)
 
 

@@ -17,9 +17,14 @@ Three kinds of call are tried at once, before anybody else's:
   (then it is tried at once, here: the actor `rushes`) or, if the place goes in between, to the
   right until `ended` is on disk: then the actor `waits` for that and all orders are tried from
   there. Making the private place itself does not belong to them: a listing of `_work` shows it.
+  A client's cache changes none of this: an owner made what is in its place itself, so that it is
+  told the truth of it, and what others believe of names in there matters once they look, which is
+  after the end. A call that may be answered wrongly all the same is tried in every order. (A sweeper
+  that is told a lie about the dataset itself does look into the place, and does nothing for what it
+  sees but report it.)
 
-None of it holds where clients lie, where somebody judges heartbeats by what is on disk, nor for a
-mutant that breaks these very rules: such worlds are not `reduced`.
+None of it holds where times matter and clients may still lie, where somebody judges heartbeats by what
+is on disk, nor for a mutant that breaks these very rules: such worlds are not `reduced`.
 
 Besides, a death is tried before calls that change something only (`faults`): before any other it
 is, for the others, the same as one before the next such call. And of actors that are `alike` the
@@ -71,12 +76,18 @@ def _alone(world: World, live: list[Actor], budget: Budget) -> Actor | None:
             continue
         if (_is_permanent(actor, call) or _is_unnoticed(actor, call)) and not actor.fs.may_lie(call):
             return actor
-    if budget.lies or budget.hidden:
+    if budget.lies and world.rules.is_timed:
         return None
     for actor in live:
-        if world.is_at_home(actor) and not actor.waits:
+        if world.is_at_home(actor) and not actor.waits and not _is_doubtful(actor, budget):
             return actor
     return None
+
+
+def _is_doubtful(actor: Actor, budget: Budget) -> bool:
+    """Tell whether the next call may be answered wrongly."""
+    call = _call(actor)
+    return (budget.lies > 0 and actor.fs.may_lie(call)) or (budget.hidden > 0 and bool(actor.fs.may_hide(call)))
 
 
 def _is_permanent(actor: Actor, call: Call) -> bool:

@@ -27,7 +27,7 @@ class Rules:
     @property
     def is_timed(self) -> bool:
         """Whether anybody can notice a time."""
-        return self.ticking or self.lies is Lies.LISTINGS
+        return self.ticking or self.lies in (Lies.LISTINGS, Lies.ATTRIBUTES)
 
     def seconds(self, actor: str, call: Call) -> float:
         """Return how long a call takes."""

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from stages.engine.durability import Durability
-from stages.engine.policy import Cause, RetryRule
-from tests.simulation.beliefs import Lies
-from tests.simulation.explorer import Subject
+from stages.engine.policy import Cause
+from tests.simulation.lying import LYING
 from tests.simulation.people import (
     LEASE,
-    Troupe,
-    adds_late,
     asks_again,
     company,
     copies_in_place,
@@ -29,10 +23,21 @@ from tests.simulation.people import (
     start,
     straggler,
 )
-from tests.simulation.pipeline import ONE_DATASET, Engine, Pipeline, Setting
-from tests.simulation.reduction import Cast
-from tests.simulation.rules import PLAIN, Rules
-from tests.simulation.schedule import NO_FAULTS, Budget
+from tests.simulation.rules import Rules
+from tests.simulation.scenario import (
+    ANY_END,
+    CRASH,
+    DS,
+    LOST_REPLY,
+    MANY,
+    NO_ANSWER,
+    ONCE,
+    SLOWLY,
+    TWICE,
+    TWO_OF_THEM,
+    Scenario,
+)
+from tests.simulation.schedule import Budget
 from tests.simulation.script import (
     fails,
     is_asked_to_stop,
@@ -42,50 +47,7 @@ from tests.simulation.script import (
     sees_its_input_grow,
     takes_long,
 )
-from tests.simulation.world import World
-
-ONCE: Final = RetryRule(attempts_max=1, backoff_seconds=())
-TWICE: Final = RetryRule(attempts_max=2, backoff_seconds=())
-SLOWLY: Final = RetryRule(attempts_max=3, backoff_seconds=(3600.0,))
-DS: Final = frozenset({"ds"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One of them. `exhaustive` ones are small enough for every order to be tried."""
-
-    name: str
-    actors: Troupe
-    setting: Setting = ONE_DATASET
-    rules: Rules = PLAIN
-    budget: Budget = NO_FAULTS
-    reliable: tuple[str, ...] = ()
-    alike: tuple[str, ...] = ()
-    exhaustive: bool = True
-
-    def subject(self, engine: Engine | None = None, *, reduced: bool = True) -> Subject:
-        """Return what the explorer explores, with the engine or a mutant of it."""
-        rules = self.rules if reduced else dataclasses.replace(self.rules, reduced=False)
-
-        def build(world: World) -> Callable[[], list[str]]:
-            pipeline = Pipeline(world, self.setting, engine or Engine())
-            self.actors(pipeline)
-            return pipeline.judge
-
-        return Subject(
-            rules=rules,
-            build=build,
-            budget=self.budget,
-            cast=Cast(reliable=self.reliable, alike=self.alike if reduced else ()),
-        )
-
-
-CRASH: Final = Budget(crashes=1)
-LOST_REPLY: Final = Budget(lost_replies=1)
-NO_ANSWER: Final = Budget(no_answers=2)
-MANY: Final = Budget(crashes=2, lost_replies=2, no_answers=1)
-ANY_END: Final = ("publish:", "retry:", "quarantine:")
-TWO_OF_THEM: Final = Setting(datasets=("ds", "other"), retry=TWICE, may_fail=frozenset({"ds", "other"}))
+from tests.simulation.setting import Setting
 
 SCENARIOS: Final = (
     Scenario(name="two pollers and a sweeper", actors=company(2, 1), budget=CRASH, alike=("P0", "P1")),
@@ -161,13 +123,6 @@ SCENARIOS: Final = (
         budget=MANY,
         exhaustive=False,
     ),
-    Scenario(
-        name="requeued, and a lie of the cache",
-        actors=company(0, 0, F=start(0), H=start(1)),
-        setting=Setting(retry=ONCE),
-        rules=Rules(lies=Lies.OWN),
-        budget=Budget(crashes=1, lies=1),
-    ),
     Scenario(name="retry mark in flight", actors=company(sweeps=2, O=person(operator)), budget=CRASH),
     Scenario(
         name="retry mark while backing off",
@@ -232,35 +187,6 @@ SCENARIOS: Final = (
     ),
     Scenario(name="parents looked up before", actors=company(sweeps=2), rules=Rules(split=True), budget=CRASH),
     Scenario(
-        name="a lie of the cache",
-        actors=company(sweeps=2),
-        rules=Rules(lies=Lies.ANY),
-        budget=Budget(crashes=1, lies=1),
-    ),
-    Scenario(name="two lies of the cache", actors=company(), rules=Rules(lies=Lies.OWN), budget=Budget(lies=2)),
-    Scenario(
-        name="a name hidden from a listing",
-        actors=company(turns=2, sweeps=2),
-        rules=Rules(lies=Lies.OWN),
-        budget=Budget(crashes=1, hidden=1),
-    ),
-    Scenario(
-        name="two changes within a tick",
-        actors=company(2, 1, turns=2, parts=(fails,)),
-        setting=Setting(one_client=True),
-        rules=Rules(lies=Lies.LISTINGS, ticking=True),
-        budget=Budget(lies=3),
-        exhaustive=False,
-    ),
-    Scenario(
-        name="added within the tick of a listing",
-        actors=company(1, 1, A=adds_late),
-        setting=Setting(one_client=True),
-        rules=Rules(lies=Lies.LISTINGS, ticking=True),
-        budget=Budget(lies=1),
-        exhaustive=False,
-    ),
-    Scenario(
         name="long hashing",
         actors=company(sweeps=6, warm=True),
         setting=Setting(lease=LEASE, undisturbed=True),
@@ -306,15 +232,7 @@ SCENARIOS: Final = (
         reliable=("O", "N"),
         exhaustive=False,
     ),
-    Scenario(
-        name="everybody, and caches lie",
-        actors=everybody_and_rerun,
-        setting=TWO_OF_THEM,
-        rules=Rules(fine=True, lies=Lies.ANY),
-        budget=MANY._replace(lies=4, hidden=2),
-        reliable=("O", "R"),
-        exhaustive=False,
-    ),
+    *LYING,
 )
 
 

@@ -16,6 +16,7 @@ Part = Callable[[FileSystem, Order, Watch], Outcome]
 
 RESULT: Final = "result"
 _LONG_STEPS: Final = 12
+_STEPS: Final = 3
 
 
 class ScriptedWork:
@@ -79,6 +80,16 @@ def sees_its_input_grow(fs: FileSystem, order: Order, watch: Watch) -> Outcome:
 def takes_long(fs: FileSystem, order: Order, watch: Watch) -> Outcome:
     """Works for several leases; each step takes time (see `Rules.reading_seconds`)."""
     for _ in range(_LONG_STEPS):
+        stop = watch()
+        if stop is not None:
+            return stopped(stop)
+        fs.read(f"{order.input}/x")
+    return publishes(fs, order, watch)
+
+
+def works_a_while(fs: FileSystem, order: Order, watch: Watch) -> Outcome:
+    """Works for longer than a lease, in a few steps."""
+    for _ in range(_STEPS):
         stop = watch()
         if stop is not None:
             return stopped(stop)

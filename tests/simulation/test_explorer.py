@@ -8,16 +8,19 @@ from collections.abc import Callable
 import pytest
 
 from tests.observation import observe
+from tests.simulation.beliefs import Lies
 from tests.simulation.calls import Fault
 from tests.simulation.client import SimulatedFileSystem
 from tests.simulation.explorer import Subject, explore, replay, wander
 from tests.simulation.mutants import designs, stores
-from tests.simulation.mutants.table import ONE, TWO
+from tests.simulation.mutants.mutant import ONE, TWO
 from tests.simulation.people import company, operator, person, sends_again
-from tests.simulation.pipeline import ROOT, Engine, Pipeline, Setting
-from tests.simulation.scenarios import CRASH, ONCE, Scenario
+from tests.simulation.pipeline import ROOT, Pipeline
+from tests.simulation.rules import Rules
+from tests.simulation.scenario import CRASH, ONCE, Scenario
 from tests.simulation.schedule import Budget, Choice, parse_schedule, schedule_text
 from tests.simulation.script import fails
+from tests.simulation.setting import Engine, Setting
 from tests.simulation.world import World
 
 SMALL = (
@@ -30,6 +33,10 @@ SMALL = (
         setting=Setting(retry=ONCE, may_fail=frozenset({"ds"})),
     ),
     Scenario(name="a name sent again", actors=company(N=sends_again), reliable=("N",)),
+    Scenario(
+        name="a stale negative entry", actors=company(), rules=Rules(lies=Lies.ANY), budget=Budget(crashes=1, lies=1)
+    ),
+    Scenario(name="a hidden name", actors=company(), rules=Rules(lies=Lies.OWN), budget=Budget(crashes=1, hidden=1)),
 )
 
 
@@ -74,6 +81,11 @@ def test_more_reduced_worlds_end_in_all_the_ways_of_the_whole_ones(scenario: Sce
 )
 def test_a_reduced_world_shows_what_a_mutant_breaks(engine: Engine) -> None:
     assert explore(ONE.subject(engine)).violation is not None
+
+
+def test_a_reduced_world_shows_what_a_mutant_breaks_that_believes_its_client() -> None:
+    scenario = Scenario(name="a lie", actors=company(), rules=Rules(lies=Lies.ANY), budget=Budget(crashes=1, lies=1))
+    assert explore(scenario.subject(Engine(settlement=stores.TakesOneLookForAProof))).violation is not None
 
 
 def caught() -> tuple[Subject, str]:

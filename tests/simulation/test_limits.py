@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.explorer import wander
 from tests.simulation.people import asks_again, company, sends_again
-from tests.simulation.scenarios import Scenario
+from tests.simulation.scenario import Scenario
 
 
 def test_a_name_used_again_by_hand_after_a_rerun_may_be_archived_unprocessed() -> None:

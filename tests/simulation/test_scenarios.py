@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.simulation.explorer import explore, wander
-from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.scenario import Scenario
+from tests.simulation.scenarios import SCENARIOS
 
 SEED = 1
 SCHEDULES = 600

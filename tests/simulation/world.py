@@ -125,14 +125,15 @@ class Actor:
             self._greenlet.throw(GreenletExit)
         self.fs.handles.clear()
 
-    def key(self, *, believing: bool) -> object:
-        """What of this actor belongs to the state of the world; what it believes, if that still matters."""
+    def key(self, *, lying: bool, hiding: bool) -> object:
+        """What of this actor belongs to the state of the world; what it believes, as far as that still matters."""
         if self.is_dead:
             return self.name
         handles = frozenset((number, node.identity()) for number, node in self.fs.handles.items())
         held = tuple(node.identity() for node in self.fs.held)
         flags = (self.rushes, self.waits, self.has_marked, self.was_refused, self.identity.issued)
-        return self.name, self.history, handles, held, self.fs.cache.key() if believing else None, flags
+        believed = self.fs.cache.key(lying=lying, hiding=hiding)
+        return self.name, self.history, handles, held, believed, flags
 
     def _live(self, body: Callable[[Actor], None]) -> None:
         try:
@@ -187,10 +188,10 @@ class World:
         """Tell whether an actor's next call touches nothing but an attempt of its own that is not ended yet."""
         return actor.private is not None and self.attempts.is_open(actor.private)
 
-    def key(self, *, believing: bool) -> int:
-        """A hash of the whole state."""
+    def key(self, *, lying: bool = False, hiding: bool = False) -> int:
+        """A hash of the whole state, as far as it matters: whether clients may still lie, or listings hide a name."""
         seconds = self.time.seconds if self.rules.ticking else 0
-        actors = tuple(actor.key(believing=believing) for actor in self.actors.values())
+        actors = tuple(actor.key(lying=lying, hiding=hiding) for actor in self.actors.values())
         return hash((self.disk.root.key(), seconds, self.memory, actors))
 
     def end(self) -> None:

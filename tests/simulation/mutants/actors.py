@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
-from stages.engine import archive, holders, names, reruns
-from stages.engine.archive import Archived
+from stages.engine import archive, holders, names
 from stages.engine.attemptlog import AttemptLog
 from stages.engine.drain import Drain
-from stages.engine.errors import UsageError
 from stages.engine.finding import Finding
-from stages.engine.fs import Entry, FileSystem
+from stages.engine.fs import Entry
 from stages.engine.garbage import Garbage
-from stages.engine.layout import Passage, Root
 from stages.engine.mender import Mender
 from stages.engine.owner import Owners, Silence
 from stages.engine.policy import Cause
@@ -268,24 +264,3 @@ class DatesTooEarly(Owners):
     ) -> Silence | Freshness:
         now = monotonic()
         return super().silence(sightings, attempt, private, owner, lambda: now)
-
-
-def allots_nothing(fs: FileSystem, root: Root, passage: Passage, entry: Archived, *, token: str, who: str) -> str:
-    """RERUN: a generation is allotted once per root."""
-    base, number = names.generation(entry.dataset)
-    dataset = names.in_generation(base, number + 1)
-    with suppress(FileNotFoundError):
-        fs.rename(f"{passage.reads.done}/{entry.name}", passage.reads.dataset(dataset))
-    return dataset
-
-
-def takes_a_lost_reply_for_lost(
-    fs: FileSystem, root: Root, passage: Passage, entry: Archived, *, token: str, who: str
-) -> str:
-    """RERUN: whose rename says ENOENT looks for its target."""
-    dataset = reruns.allot(fs, root, passage, entry.dataset, token=token, who=who)
-    try:
-        fs.rename(f"{passage.reads.done}/{entry.name}", passage.reads.dataset(dataset))
-    except FileNotFoundError:
-        raise UsageError("moved by somebody else meanwhile") from None
-    return dataset

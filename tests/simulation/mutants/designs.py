@@ -14,7 +14,7 @@ from stages.engine.state import Markers
 from stages.engine.store import Claim, Store
 from stages.engine.sweeper import Sweeper
 from tests.simulation.mutants.doors import ByPath, door
-from tests.simulation.pipeline import Engine
+from tests.simulation.setting import Engine
 
 UNDECIDED = "undecided"
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import cast
 
 from stages.engine.fs import Entry, FileSystem
+from tests.simulation.client import SimulatedFileSystem
+from tests.simulation.pipeline import WRITES
 
 
 class Door:
@@ -21,6 +23,21 @@ class Door:
 def door(broken: Callable[[FileSystem], Door]) -> Callable[[FileSystem], FileSystem]:
     """Return a door as the engine takes it."""
     return lambda inner: cast("FileSystem", broken(inner))
+
+
+def is_handle(place: str | int) -> bool:
+    """An open directory."""
+    return isinstance(place, int)
+
+
+def is_private(place: str | int) -> bool:
+    """In some attempt's place."""
+    return isinstance(place, str) and "/_work/" in place
+
+
+def is_destination(place: str | int) -> bool:
+    """A location."""
+    return isinstance(place, str) and "/_work/" not in place
 
 
 class BelievesItsClaim(Door):
@@ -68,11 +85,32 @@ class ListsOnce(Door):
         return self._seen[path]
 
 
+class AsksWithoutOpening(Door):
+    """STALE and DISCOVERY: a time is asked for by open and fstat, never by stat."""
+
+    def __init__(self, inner: FileSystem, is_meant: Callable[[str], bool]) -> None:
+        super().__init__(inner)
+        self._is_meant = is_meant
+
+    def mtime_ns(self, path: str) -> int:
+        if self._is_meant(path):
+            return cast("SimulatedFileSystem", self._inner).stat_mtime_ns(path)
+        return self._inner.mtime_ns(path)
+
+
 class RingsNoLocation(Door):
     """BELL: locations are not touched."""
 
     def touch(self, place: str | int) -> None:
         if isinstance(place, int) or "/_work/" in place:
+            self._inner.touch(place)
+
+
+class RingsWherePeopleAddOnly(Door):
+    """BELL: the locations that stages publish into are touched, too."""
+
+    def touch(self, place: str | int) -> None:
+        if isinstance(place, int) or place not in (WRITES.path, WRITES.work):
             self._inner.touch(place)
 
 

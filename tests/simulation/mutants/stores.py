@@ -11,7 +11,7 @@ from stages.engine.policy import Cause
 from stages.engine.records import Ended
 from stages.engine.registers import Registers
 from stages.engine.settlement import Settled, Settlement
-from stages.engine.store import Claim, Store
+from stages.engine.store import Claim, Loss, Refusal, Store
 
 
 class TakesItsOwnForAnothers(Registers):
@@ -159,6 +159,13 @@ class RingsNot(Store):
 
     def ring(self, handle: int) -> None:
         return
+
+
+class LeavesHiddenWhatRefusedIt(Store):
+    """BELL: who is refused by a marker that its listing does not show touches the directory."""
+
+    def _refused_unseen(self, handle: int) -> Loss:
+        return Loss(refusal=Refusal.IN_FLIGHT)
 
 
 class FailsOnItsOwnDirectory(Store):
