@@ -104,8 +104,11 @@ def _move(fs: FileSystem, passage: Passage, entry: Archived, dataset: str) -> No
 
 
 def stands(fs: FileSystem, passage: Passage, dataset: str) -> bool:
-    """Tell whether a dataset is seen anywhere in a stage's location."""
-    if is_pending(fs, passage, dataset):
+    """Tell whether a dataset is seen anywhere in a stage's location.
+
+    A look-up may be answered from what this client saw before its own request was lost; a listing asks the server.
+    """
+    if is_pending(fs, passage, dataset) or dataset in fs.listdir(passage.reads.path):
         return True
     return any(entry.dataset == dataset for entry in archive.archived(fs.listdir(passage.reads.done)))
 
