@@ -11,7 +11,8 @@ from tests.simulation.disk import Node
 from tests.simulation.process import SimulatedIdentity
 
 _PRIVATE: Final = re.compile(r"/_work/[^/]+\.\d+\.([0-9a-f]{8})(/.*)?$")
-_LOOKS: Final = ("touch", "sync", "mtime_ns", "listdir", "scan")  # what an owner does to its place itself
+# What an owner does to its place itself.
+_LOOKS: Final = ("touch", "sync", "mtime_ns", "directories", "listdir", "scan")
 _READS: Final = ("opendir", "scan", "read", "digest")
 
 

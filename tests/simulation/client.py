@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from stages.engine.fs import Entry, Kind
 from tests.simulation.beliefs import Cache
 from tests.simulation.calls import Call, Fault, Gate, Look
-from tests.simulation.disk import Disk, Node, refusal
-from tests.simulation.view import View
+from tests.simulation.disk import Disk, Node, below, refusal
+from tests.simulation.view import View, entry
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class SimulatedFileSystem(View):
     def scan(self, path: str) -> list[Entry]:
         def act() -> list[Entry]:
             top = self._walk(path)
-            return [_entry(name, top.entries[name]) for name in self._list(top)]
+            return [entry(name, top.entries[name]) for name in self._list(top)]
 
         return self._call(Call("scan", (path,), (Look(path, None, last=True),)), act)
 
@@ -148,11 +148,12 @@ class SimulatedFileSystem(View):
             Call("read", (source,), (Look(source, None, last=True),)),
             lambda: (self._file(source).content, self._file(source).mtime_ns),
         )
-        self.write_new(target, content)
+        made = Node(Kind.FILE)
+        self._create("create", target, None, lambda: made)
+        self._call(Call("write", (target, content)), lambda: self.disk.write(made, content))
         progress()
-        node = self._walk(target)
-        node.mtime_ns = mtime_ns
-        node.changed()
+        made.mtime_ns = mtime_ns
+        made.changed()
 
     def sync(self, place: str | int) -> None:
         looks = () if isinstance(place, int) else (Look(place, None, last=True),)
@@ -242,11 +243,11 @@ class SimulatedFileSystem(View):
 
         def empty() -> None:
             top = self._walk(path)
-            for parent, name, directory in list(_below(top)):
+            for parent, name, directory in list(below(top)):
                 self.disk.remove(parent, name, directory=directory)
 
         def one() -> bool:
-            for parent, name, directory in _below(self._walk(path)):
+            for parent, name, directory in below(self._walk(path)):
                 self.disk.remove(parent, name, directory=directory)
                 return True
             return False
@@ -290,18 +291,3 @@ _UNANSWERED: Final[dict[Fault | None, int]] = {
 
 def _last(path: str) -> str:
     return path.rsplit("/", 1)[-1]
-
-
-def _entry(name: str, node: Node) -> Entry:
-    if node.kind in (Kind.FILE, Kind.DIRECTORY):
-        return Entry(name, node.kind, len(node.content), node.mtime_ns, node.mode)
-    return Entry(name, node.kind, 0, 0, 0)
-
-
-def _below(top: Node) -> Iterator[tuple[Node, str, bool]]:
-    """Yield what is below a directory in an order in which it can be removed."""
-    for name in sorted(top.entries):
-        node = top.entries[name]
-        if node.is_directory:
-            yield from _below(node)
-        yield top, name, node.is_directory

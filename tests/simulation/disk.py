@@ -196,3 +196,12 @@ def walk(top: Node, prefix: str = "") -> Iterator[tuple[str, Node]]:
         yield prefix + name, node
         if node.is_directory:
             yield from walk(node, f"{prefix}{name}/")
+
+
+def below(top: Node) -> Iterator[tuple[Node, str, bool]]:
+    """Yield what is below a directory in an order in which it can be removed."""
+    for name in sorted(top.entries):
+        node = top.entries[name]
+        if node.is_directory:
+            yield from below(node)
+        yield top, name, node.is_directory

@@ -6,6 +6,7 @@ import errno
 from functools import cache
 from itertools import count
 
+from stages.engine.fs import Entry, Kind
 from tests.simulation.beliefs import Cache, Lies
 from tests.simulation.calls import Call, Fault, Gate, Look
 from tests.simulation.disk import Disk, Node, refusal
@@ -146,3 +147,10 @@ class View:
 def _parts(path: str, *, last: bool) -> tuple[str, ...]:
     parts = path.split("/")
     return tuple(filter(None, parts if last else parts[:-1]))
+
+
+def entry(name: str, node: Node) -> Entry:
+    """Return what a scan tells of a node."""
+    if node.kind in (Kind.FILE, Kind.DIRECTORY):
+        return Entry(name, node.kind, len(node.content), node.mtime_ns, node.mode)
+    return Entry(name, node.kind, 0, 0, 0)
