@@ -22,16 +22,12 @@ pytestmark = [pytest.mark.fuse, pytest.mark.timeout(280)]
 CONTRACT = "tests/contract/test_file_system.py"
 ROUNDS = 100
 STORM_SECONDS = 200.0
-DATASETS = {GLUSTERFS: 400, DISTRIBUTED: 200, REPLICATED: 200}
-LEASE_SECONDS = 120.0  # the least on a network file system
-#: What of the contract is not kept, on one host already.
-BROKEN = {
-    SSHFS: {"test_a_directory_is_never_moved_onto_a_full_one"},
-    UNCACHED: {
-        "test_a_directory_is_never_moved_onto_a_full_one",
-        "test_a_handle_stays_with_its_directory_when_that_is_moved",
-    },
-}
+DATASETS = 250  # of a storm
+GOOD = (GLUSTERFS, DISTRIBUTED, REPLICATED)
+NOT_KEPT = {"test_a_directory_is_never_moved_onto_a_full_one"}  # on one host of sshfs already
+#: A directory that another host has removed is *stale* on glusterfs to who names it by its path; a poller takes that
+#: for a storage that fails, ends with EX_TEMPFAIL as it then should, and its job is started anew.
+STALE = re.compile(r"poll mixed ended with 75: .*Stale file handle|an orphan ended with 75: ")
 REFUSED = "rename onto a non-empty directory refused: Operation not permitted"
 MADE_AND_EXAMINED: tuple[tuple[Where, str], ...] = (("a", "init"), ("b", "doctor"))
 Outcome = dict[str, object]
@@ -42,19 +38,17 @@ def python(*words: str) -> list[str]:
     return [sys.executable, "-m", *words]
 
 
-@pytest.mark.parametrize("mount", BROKEN)
+@pytest.mark.parametrize("mount", [SSHFS, UNCACHED])
 def test_sshfs_is_refused(mount: str, record_property: Callable[[str, object], None]) -> None:
     """A create has one winner there, too; but an open directory is a path, and refusals have lost their names."""
     begun = time.monotonic()
     try:
         with entered(MOUNTS[mount]) as machine:
-            assert broken_promises(machine) == BROKEN[mount]
+            assert broken_promises(machine) == NOT_KEPT
             made = type_in(machine, "a", "init")
             assert made.code != 0, made.output
             assert REFUSED in made.output
-            assert (
-                type_in(machine, "server", "init").code == 0
-            )  # on the disk below: what is made there is examined here
+            assert type_in(machine, "server", "init").code == 0  # that is on the disk below
             examined = type_in(machine, "a", "doctor")
             assert examined.code == ExitCode.CONFIGURATION, examined.output
             assert REFUSED in examined.output
@@ -62,12 +56,14 @@ def test_sshfs_is_refused(mount: str, record_property: Callable[[str, object], N
             found = across_hosts(machine)
             assert found["races"]["wrong"] == {}
             assert found["handle"] == {"told": "", "at": ["ds"]}  # the register of one dataset is put into another one
+            seconds = round(time.monotonic() - begun)
+            said = storms(machine, mount)  # as long as no name is used twice nothing goes wrong
     except NoRigError as error:
         pytest.fail(f"no FUSE here: {error}")
-    record_property(f"FUSE {mount}", f"refused, after {round(time.monotonic() - begun)} s: {json.dumps(found)}")
+    record_property(f"FUSE {mount}", f"refused; contract and races in {seconds} s; {in_short(found)}; {said}")
 
 
-@pytest.mark.parametrize("mount", DATASETS)
+@pytest.mark.parametrize("mount", GOOD)
 def test_glusterfs_keeps_the_promises(mount: str, record_property: Callable[[str, object], None]) -> None:
     """One test for each kind of volume: its parts share what is mounted."""
     begun = time.monotonic()
@@ -87,7 +83,7 @@ def test_glusterfs_keeps_the_promises(mount: str, record_property: Callable[[str
             said = storms(machine, mount)
     except NoRigError as error:
         pytest.fail(f"no FUSE here: {error}")
-    record_property(f"FUSE {mount}", f"contract and races in {seconds} s: {json.dumps(found)}; {said}")
+    record_property(f"FUSE {mount}", f"contract and races in {seconds} s; {in_short(found)}; {said}")
 
 
 def type_in(machine: Machine, host: Where, command: str) -> Done:
@@ -110,17 +106,25 @@ def across_hosts(machine: Machine) -> dict[str, Outcome]:
     return cast("dict[str, Outcome]", json.loads(done.output.splitlines()[-1]))
 
 
+def in_short(found: dict[str, Outcome]) -> str:
+    """Say what differs from one file system to the next."""
+    told = {answer for answers in cast("dict[str, Outcome]", found["races"]["losers"]).values() for answer in answers}
+    seen = ", ".join(f"{what} {seconds} s" for what, seconds in found["visibility"].items())
+    return f"losers are told {', '.join(sorted(told))}; seen after: {seen}"
+
+
 def storms(machine: Machine, mount: str) -> str:
-    """Nothing is lost and nothing published twice, as the server sees it; returns what it was, in short."""
+    """Kill those who work on the two hosts: nothing is lost, as the server sees it; returns what it was, in short."""
     seed = random.getrandbits(32)
-    words = python("tests.nfs.storm", str(DATASETS[mount]), str(seed), str(STORM_SECONDS), "0")
+    words = python("tests.nfs.storm", str(DATASETS), str(seed), str(STORM_SECONDS), "0")
     more = {"STORM_CATALOG": str(CHECKOUT / "tests" / "nfs" / "catalog"), "STORM_EXPORT": MOUNTS[mount].export}
     done = machine.run("server", words, seconds=STORM_SECONDS, more=more)
     assert done.code == 0, f"seed {seed}: {done.output}"
     outcome = json.loads(done.output.splitlines()[-1])
-    assert outcome["wrong"] == [], f"seed {seed}: {outcome}"
+    assert [wrong for wrong in outcome["wrong"] if not STALE.match(wrong)] == [], f"seed {seed}: {outcome}"
     figures = outcome["figures"]
     for figure in ("kills", "stops", "lost", "failed", "quarantined"):
         assert figures.get(figure, 0) > 0, outcome
     said = ", ".join(f"{count} {what}" for what, count in figures.items())
-    return f"storm of {DATASETS[mount]} datasets in {outcome['seconds']} s: {said} (seed {seed})"
+    stale = len(outcome["wrong"])
+    return f"storm of {DATASETS} datasets in {outcome['seconds']} s: {said}, {stale} ended by stale names (seed {seed})"
