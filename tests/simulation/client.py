@@ -114,10 +114,7 @@ class SimulatedFileSystem(View):
 
     def write_new(self, path: str, content: bytes, *, synced: bool = False) -> None:
         made = Node(Kind.FILE)
-        try:
-            self._create("create", path, None, lambda: made)
-        except FileExistsError:
-            made = self._file(path)
+        self._create("create", path, None, lambda: made)
         self._call(Call("write", (path, content)), lambda: self.disk.write(made, content))
         if synced:
             self._call(Call("sync", (path,)), lambda: self.disk.sync(made))

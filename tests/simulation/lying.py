@@ -11,6 +11,7 @@ from tests.simulation.people import (
     adds_late,
     asks_again,
     company,
+    dies_after_its_commit,
     everybody_and_rerun,
     keeps_looking,
     next_poller,
@@ -65,6 +66,12 @@ LYING: Final = (
         actors=company(),
         rules=Rules(lies=Lies.ANY),
         budget=Budget(crashes=1, lost_replies=1, lies=1),
+    ),
+    Scenario(
+        name="dead after its commit, and four lies of the cache",
+        actors=company(0, 1, sweeps=2, P=dies_after_its_commit),
+        rules=Rules(lies=Lies.ANY),
+        budget=Budget(lies=4),
     ),
     Scenario(
         name="rerun, its reply lost, and a lie of the cache",

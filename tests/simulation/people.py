@@ -6,9 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from greenlet import GreenletExit
+
 from stages.engine import archive, names
 from stages.engine.errors import UsageError
 from stages.engine.policy import Cause
+from stages.engine.settlement import Settled
 from stages.engine.sightings import Lease, Sightings
 from tests.simulation.disk import walk
 from tests.simulation.pipeline import ONWARD, PASSAGE, READS, ROOT, STAGE, Pipeline
@@ -160,6 +163,21 @@ def dies_at_every_attempt(pipeline: Pipeline) -> Callable[[Actor], None]:
             sweeper.sweep(full=True)
 
     return body
+
+
+def dies_after_its_commit(pipeline: Pipeline) -> Callable[[Actor], None]:
+    """Decides that its attempt is published, and dies before anything follows from that."""
+
+    def body(actor: Actor) -> None:
+        store = pipeline.make_store(actor.fs, actor.clock, actor.identity)
+        store.settlement.roll_forward = _dies
+        pipeline.make_poller(store, actor.rng).turn()
+
+    return body
+
+
+def _dies(handle: int, attempt: names.Attempt) -> Settled:
+    raise GreenletExit
 
 
 def straggler(pipeline: Pipeline) -> Callable[[Actor], None]:

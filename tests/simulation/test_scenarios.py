@@ -11,8 +11,8 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.scenarios import SCENARIOS
 
 SEED = 1
-SCHEDULES = 600
-EVERYBODYS_SCHEDULES = 150  # long ones
+SCHEDULES = 400
+EVERYBODYS_SCHEDULES = 100  # long ones
 SMALL = (
     "lost reply, and nobody dies",
     "owners that always die",
@@ -23,6 +23,8 @@ SMALL = (
     "the input grows at work",
     "made first, filled later",
     "two lies of the cache",
+    "published within the tick of a listing",
+    "added, and the location's mtime is an old one from the cache",
 )
 VERIFIED_SCHEDULES = 20_000
 

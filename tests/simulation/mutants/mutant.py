@@ -22,12 +22,7 @@ UNSYNCED: Final = Setting(durability=Durability.NONE)  # of a design that syncs 
 ONE: Final = Scenario(name="a poller and a sweeper", actors=company(), setting=UNSYNCED)
 TWO: Final = Scenario(name="two pollers and a sweeper", actors=company(2, 1), setting=UNSYNCED)
 SPLIT: Final = dataclasses.replace(named("parents looked up before"), setting=UNSYNCED, budget=Budget())
-LYING: Final = Scenario(
-    name="several lies of the cache",
-    actors=company(sweeps=2),
-    rules=Rules(lies=Lies.ANY),
-    budget=Budget(lies=4, crashes=1),
-)
+LYING: Final = named("dead after its commit, and four lies of the cache")
 REVOKED: Final = Scenario(
     name="revoked at work",
     actors=company(parts=(works_until_revoked,)),
