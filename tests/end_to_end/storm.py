@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ class Storm:
 
     def run(self) -> Outcome:
         """Let it rage, let everything come to rest, and judge."""
-        made = type_in(self._root, "init")
+        made = self._type_in("init")
         assert made.returncode == 0, made.stderr
         with self._fleet as fleet:
             for _ in range(self._plan.sweepers):
@@ -86,6 +87,9 @@ class Storm:
             fleet.end()
         self._judge()
         return Outcome(wrong=self._wrong, figures=self._figures)
+
+    def _type_in(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return type_in(self._root, *words)
 
     # ---- what happens
 
@@ -228,7 +232,7 @@ class Storm:
         done = sorted(os.listdir(self._at(spec.reads) / "_done"))
         if not done:
             return False
-        typed = type_in(self._root, "rerun", spec.name, self._rng.choice(done).partition("~")[0])
+        typed = self._type_in("rerun", spec.name, self._rng.choice(done).partition("~")[0])
         self._figures["reruns"] += typed.returncode == 0
         if typed.returncode not in {0, 2} or "unexpected" in typed.stderr:
             self._wrong.append(f"rerun: {typed.stderr}")
@@ -251,7 +255,7 @@ class Storm:
 
     def _judge(self) -> None:
         self._wrong += self._fleet.strange
-        swept = type_in(self._root, "sweep", "--full")
+        swept = self._type_in("sweep", "--full")
         if swept.returncode != 0 or swept.stdout.count("nothing to do") != len(STAGES):
             self._wrong.append(f"a sweep at rest: {swept.stdout} {swept.stderr}")
         found = observe(Posix(), str(self._judged), LOCATIONS)

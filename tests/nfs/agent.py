@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import TypedDict, cast
 
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.1
 
 
 class Request(TypedDict):

@@ -9,31 +9,35 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
 from stages.engine import cli
-from stages.engine.commands import poll, sweep
+from stages.engine.commands import init, poll, rerun, sweep
 from stages.engine.work.prctl import die_with_parent
-from tests.nfs.machine import CHECKOUT
+from tests.end_to_end.fleet import END_SECONDS
+from tests.end_to_end.fleet import environment as environment_of
+from tests.nfs.machine import CHECKOUT, Where
 from tests.waiting import wait_until
 
-IMPORTED = (poll, sweep)  # what the commands would import first of all
+IMPORTED = (init, poll, rerun, sweep)  # what the commands would import first of all
 NAMESPACES = ("net", "uts", "mnt")
 
 
 class Forked:
-    """`phaseline` on a client, as a subprocess.Popen has it."""
+    """`phaseline` somewhere, as a subprocess.Popen has it."""
 
-    def __init__(self, client: str, words: tuple[str, ...], environment: Mapping[str, str], output: int) -> None:
+    def __init__(self, where: Where, words: tuple[str, ...], environment: Mapping[str, str], output: int) -> None:
         self._code: int | None = None
         sys.stdout.flush()
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _become(client, words, environment, output, parent)
+            _become(where, words, environment, output, parent)
 
     def poll(self) -> int | None:
         if self._code is None:
@@ -57,14 +61,24 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def _become(client: str, words: tuple[str, ...], environment: Mapping[str, str], output: int, parent: int) -> None:
-    """Be `phaseline` on the client from now on; never returns."""
+def type_in(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Type one command at the server and wait for its end; all that it says is in both streams."""
+    with tempfile.TemporaryFile() as output:
+        code = Forked("server", words, environment_of(root), output.fileno()).wait(END_SECONDS)
+        output.seek(0)
+        said = output.read().decode(errors="replace")
+    return subprocess.CompletedProcess(words, code, said, said)
+
+
+def _become(where: Where, words: tuple[str, ...], environment: Mapping[str, str], output: int, parent: int) -> None:
+    """Be `phaseline` there from now on; never returns."""
     code = 70
     try:
         die_with_parent(parent)
         for descriptor in (1, 2):
             os.dup2(output, descriptor)
-        _enter(client)
+        if where != "server":
+            _enter(where)
         os.environ.clear()
         os.environ.update(environment)
         code = cli.main(words)

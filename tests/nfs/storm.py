@@ -8,6 +8,7 @@ So often the server goes away in the midst of it, for both clients, with replies
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from pathlib import Path
 from tests.end_to_end import storm
 from tests.end_to_end.fleet import FIRST_NUMBER, Fleet, Process
 from tests.end_to_end.storm import Plan, Storm
-from tests.nfs.forked import Forked
+from tests.nfs.forked import Forked, type_in
 from tests.nfs.lost_replies import server
 from tests.nfs.machine import DATA
 
@@ -30,7 +31,7 @@ class DividedFleet(Fleet):
         place = number - FIRST_NUMBER
         sweepers = sum(member.stage is None for member in self.members)
         turn = place if words[0] == "sweep" else (place - sweepers) // len(storm.STAGES)
-        return Forked("ab"[turn % 2], words, environment, output)
+        return Forked("b" if turn % 2 else "a", words, environment, output)
 
 
 class NetworkStorm(Storm):
@@ -40,6 +41,9 @@ class NetworkStorm(Storm):
         super().__init__(plan, top)
         self._fleet = DividedFleet(self._root, self._logs)
         self._restarts = restarts
+
+    def _type_in(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return type_in(self._root, *words)
 
     def _published(self) -> int:
         published = super()._published()
@@ -64,12 +68,12 @@ def main(datasets: int, seed: int, limit_seconds: float, restarts: int) -> None:
     """Let it rage; prints what came of it as JSON."""
     plan = Plan(
         datasets=datasets,
-        kills=datasets // 16,
-        stops=datasets // 12,
-        asks=datasets // 50,
+        kills=datasets // 25,
+        stops=datasets // 20,
+        asks=datasets // 100,
         retries=datasets // 25,
-        reruns=datasets // 60,
-        requeues=datasets // 60,
+        reruns=datasets // 100,
+        requeues=datasets // 100,
         seed=seed,
         pollers=4,
         sweep_seconds=2.0,
