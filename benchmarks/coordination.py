@@ -91,9 +91,9 @@ class _Overheard(Posix):
     def __init__(self) -> None:
         self.written: dict[str, bytes] = {}
 
-    def write_new(self, path: str, content: bytes) -> None:
+    def write_new(self, path: str, content: bytes, *, synced: bool = False) -> None:
         self.written[path.rpartition("/")[2]] = content
-        super().write_new(path, content)
+        super().write_new(path, content, synced=synced)
 
     def symlink(self, value: str, name: str, at: int | None = None) -> None:
         self.written[name.rpartition("/")[2]] = value.encode()

@@ -53,7 +53,7 @@ def measure(place: Place) -> list[Figure | Table]:
 
 
 def _sum(mount: str, part: str, operations: Mapping[str, float]) -> Figure:
-    return figure(f"NFS {mount}: {part}", [sum(operations.values())], "calls", LIMITS[part])
+    return figure(f"NFS {mount}: {part}", [round(sum(operations.values()), 1)], "calls", LIMITS[part])
 
 
 def _table(mount: str, counted: Counted) -> Table:

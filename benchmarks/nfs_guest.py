@@ -33,6 +33,7 @@ from stages.engine.durability import Durability
 from stages.engine.fs import Posix
 from stages.engine.identity import current
 from stages.engine.layout import Root
+from stages.engine.names import is_candidate
 from stages.engine.store import Claim
 from stages.engine.work.in_process import InProcessWork
 from stages.engine.work.performance import Function
@@ -73,7 +74,7 @@ def claims(place: str, count: int) -> Counter[str]:
     site = assembly.Site(fs=Posix(), clock=SystemClock(), identity=current({}), root=Root(f"{place}/{ROOT}"))
     edition = assembly.Edition(code_version="sha256:0123456789ab")
     store = assembly.store(site, spec(hashing=False, durability=Durability.NONE), edition)
-    waiting = [f"ds{number:06d}" for number in range(WARM + count)]
+    waiting = sorted(filter(is_candidate, store.fs.listdir(store.passage.reads.path)))[: WARM + count]
     made = [store.claim(dataset) for dataset in waiting[:WARM]]
     before = asked(place)
     made += [store.claim(dataset) for dataset in waiting[WARM:]]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from stages.engine.layout import Passage
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -42,7 +43,7 @@ def _carry(dataset: str, through: Passage, content: Content) -> None:
     at, first, last = through.reads.dataset(dataset), f"taken.{through.stage}.1", f"ended.{through.stage}.1"
     token = os.urandom(4).hex()
     os.symlink(token + content.owner, f"{at}/{first}")
-    handle = os.open(at, _OPEN_DIRECTORY)
+    handle = os.open(at, _NAME_DIRECTORY)
     os.readlink(first, dir_fd=handle)
     private = f"{through.reads.work}/{dataset}.1.{token}"
     out = f"{private}/out"
@@ -50,7 +51,7 @@ def _carry(dataset: str, through: Passage, content: Content) -> None:
     os.mkdir(out)
     os.symlink(content.attempt, f"{private}/attempt.json")
     _scan(at)
-    os.listdir(private)
+    os.stat(private)
     _scan(out)
     _scan(at)
     _write(f"{out}/manifest.json", content.manifest)

@@ -144,10 +144,10 @@ class EventfulFs(Posix):
             return found
         return partial(self._call, name, cast("Callable[..., object]", found))
 
-    def _call(self, name: str, method: Callable[..., object], *arguments: object) -> object:
+    def _call(self, name: str, method: Callable[..., object], *arguments: object, **options: object) -> object:
         words = " ".join(str(argument) for argument in arguments)
         self._happen(name, words, afterwards=False)
-        result = method(*arguments)
+        result = method(*arguments, **options)
         self._happen(name, words, afterwards=True)
         return result
 

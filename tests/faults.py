@@ -29,7 +29,7 @@ RESENT: Final = {
     "rmdir": errno.ENOENT,
 }
 CHANGING: Final = frozenset({*RESENT, "touch", "write_new", "replace", "copy", "sync", "chmod", "open_new", "append"})
-READING: Final = frozenset({"readlink", "listdir", "scan", "opendir", "mtime_ns", "read", "digest"})
+READING: Final = frozenset({"readlink", "listdir", "scan", "opendir", "mtime_ns", "directories", "read", "digest"})
 ALL: Final = CHANGING | READING
 GROWING: Final = CHANGING - {"unlink", "rmdir", "touch", "chmod", "sync"}  # what a full disk or quota refuses
 
@@ -150,6 +150,9 @@ class FaultyFileSystem:
     def mtime_ns(self, path: str) -> int:
         return self._look("mtime_ns", path, lambda: self._inner.mtime_ns(path))
 
+    def directories(self, path: str) -> int | None:
+        return self._look("directories", path, lambda: self._inner.directories(path))
+
     def device(self, path: str) -> int:
         return self._look("device", path, lambda: self._inner.device(path))
 
@@ -158,8 +161,8 @@ class FaultyFileSystem:
     def read(self, path: str) -> bytes:
         return self._look("read", path, lambda: self._inner.read(path))
 
-    def write_new(self, path: str, content: bytes) -> None:
-        self._make("write_new", path, lambda: self._inner.write_new(path, content))
+    def write_new(self, path: str, content: bytes, *, synced: bool = False) -> None:
+        self._make("write_new", path, lambda: self._inner.write_new(path, content, synced=synced))
 
     def replace(self, path: str, content: bytes) -> None:
         self._make("replace", path, lambda: self._inner.replace(path, content))

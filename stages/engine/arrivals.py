@@ -98,7 +98,7 @@ class Arrivals:
 
     def _survey(self, source: str) -> list[Entry]:
         try:
-            self._fs.close(self._fs.opendir(source))
+            self._fs.mtime_ns(source)
         except FileNotFoundError:
             raise UsageError("there is no such directory", where=source) from None
         except NotADirectoryError:
@@ -188,7 +188,7 @@ class Arrivals:
 
     def _is_there(self, path: str) -> bool:
         try:
-            self._fs.close(self._fs.opendir(path))
+            self._fs.mtime_ns(path)
         except (FileNotFoundError, NotADirectoryError):
             return False
         return True

@@ -1,7 +1,8 @@
 """The door to the file system: the calls that the engine makes, and nothing else of `os`.
 
-Tests put a scheduler, a fault or a lying cache behind the same protocol. A *handle* is an open
-directory: it stays with the directory itself, wherever that is moved (PROTOCOL 8, N7).
+Tests put a scheduler, a fault or a lying cache behind the same protocol. A *handle* names a
+directory: it stays with the directory itself, wherever that is moved (PROTOCOL 8, N7). To get one
+costs a file server nothing; what is read through it is opened anew, so that the server is asked.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import hashlib
 import os
 import shutil
 import stat
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 CHUNK_BYTES = 1 << 20
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NAME_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -87,7 +90,7 @@ class FileSystem(Protocol):
         ...
 
     def opendir(self, path: str) -> int:
-        """Open a directory (never through a symlink in its last part); returns a handle."""
+        """Return a handle of a directory (never through a symlink in its last part)."""
         ...
 
     def close(self, handle: int) -> None:
@@ -102,6 +105,13 @@ class FileSystem(Protocol):
         """Return a directory's mtime by open + fstat, never by stat (0 s against 30 s of lies on NFS)."""
         ...
 
+    def directories(self, path: str) -> int | None:
+        """Return how many directories are in one that only this host changes.
+
+        None where the file system keeps no count. It may be answered from this host's cache.
+        """
+        ...
+
     def device(self, path: str) -> int:
         """Return the number of the device that holds `path`."""
         ...
@@ -110,7 +120,7 @@ class FileSystem(Protocol):
         """Return a small file's content."""
         ...
 
-    def write_new(self, path: str, content: bytes) -> None:
+    def write_new(self, path: str, content: bytes, *, synced: bool = False) -> None:
         """Create a file exclusively, then write it. Never for decisions (PROTOCOL 8, N4)."""
         ...
 
@@ -154,6 +164,22 @@ def _unstale(error: OSError) -> OSError:
     return error
 
 
+@contextmanager
+def _opened(place: str | int) -> Generator[int]:
+    """Open a file or directory by its path, or the directory behind a handle."""
+    try:
+        if isinstance(place, int):
+            descriptor = os.open(".", _OPEN_DIRECTORY, dir_fd=place)
+        else:
+            descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _unstale(error) from None
+
+
 class Posix:
     """The real file system."""
 
@@ -191,10 +217,10 @@ class Posix:
             raise _unstale(error) from None
 
     def listdir(self, place: str | int) -> list[str]:
-        try:
+        if isinstance(place, str):
             return os.listdir(place)
-        except OSError as error:
-            raise _unstale(error) from None
+        with _opened(place) as descriptor:
+            return os.listdir(descriptor)
 
     def scan(self, path: str) -> list[Entry]:
         entries: list[Entry] = []
@@ -212,14 +238,17 @@ class Posix:
         return entries
 
     def opendir(self, path: str) -> int:
-        return os.open(path, _OPEN_DIRECTORY)
+        return os.open(path, _NAME_DIRECTORY)
 
     def close(self, handle: int) -> None:
         os.close(handle)
 
     def touch(self, place: str | int) -> None:
         try:
-            os.utime(place)
+            if isinstance(place, int):
+                os.utime(".", dir_fd=place)
+            else:
+                os.utime(place)
         except OSError as error:
             raise _unstale(error) from None
 
@@ -229,6 +258,10 @@ class Posix:
             return os.fstat(handle).st_mtime_ns
         finally:
             os.close(handle)
+
+    def directories(self, path: str) -> int | None:
+        links = os.stat(path).st_nlink  # itself, its name, and the parent of each directory in it
+        return links - 2 if links > 1 else None
 
     def device(self, path: str) -> int:
         return os.stat(path).st_dev
@@ -243,10 +276,12 @@ class Posix:
         finally:
             os.close(descriptor)
 
-    def write_new(self, path: str, content: bytes) -> None:
+    def write_new(self, path: str, content: bytes, *, synced: bool = False) -> None:
         descriptor = os.open(path, _CREATE, 0o666)
         try:
             self.append(descriptor, content)
+            if synced:
+                os.fsync(descriptor)
         except OSError as error:
             error.filename = path  # write(2) knows none, and a full disk is to be named
             raise
@@ -283,14 +318,8 @@ class Posix:
         shutil.copystat(source, target)
 
     def sync(self, place: str | int) -> None:
-        descriptor = place if isinstance(place, int) else os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with _opened(place) as descriptor:
             os.fsync(descriptor)
-        except OSError as error:
-            raise _unstale(error) from None
-        finally:
-            if descriptor is not place:
-                os.close(descriptor)
 
     def chmod(self, path: str, mode: int) -> None:
         os.chmod(path, mode)

@@ -91,7 +91,7 @@ class Looker:
 
 def _is_there(fs: FileSystem, path: str) -> bool:
     try:
-        fs.close(fs.opendir(path))
+        fs.mtime_ns(path)
     except FileNotFoundError:
         return False
     except OSError:

@@ -86,7 +86,10 @@ class Publication:
 
     def _judge(self, claim: Claim, log: AttemptLog) -> Verdict:
         started = self._store.clock.now()
-        before = tree.payload(self._fs, claim.input)
+        try:
+            before = tree.payload(self._fs, claim.input)
+        except PermissionError as error:
+            return unreadable(error)
         refused = self._refused(claim, before.entries)
         if refused is not None:
             return refused
@@ -156,7 +159,7 @@ class Publication:
         Moves are made by path: whoever carries out an earlier quarantine may be late, and a person may `mv`.
         """
         try:
-            self._fs.close(self._fs.opendir(claim.input))
+            self._fs.mtime_ns(claim.input)
         except FileNotFoundError:
             return Verdict(cause=Cause.RELEASED, why="released: the dataset was moved while it was at work")
         except OSError:
@@ -198,9 +201,9 @@ class Publication:
             bytes_in=tree.total_bytes(before.entries),
             outputs=outputs,
         )
-        fs.write_new(f"{out}/{names.MANIFEST}", content)
+        fs.write_new(f"{out}/{names.MANIFEST}", content, synced=self._rule.syncing)
         if self._rule.syncing:
-            for path in (f"{out}/{names.MANIFEST}", out, claim.private):
+            for path in (out, claim.private):
                 fs.sync(path)
         return PUBLISH
 
@@ -211,6 +214,8 @@ class Publication:
 
     def _clear_private(self, claim: Claim) -> None:
         """At the commit the attempt's place holds its output and plain files only (PROTOCOL 3)."""
+        if self._fs.directories(claim.private) == 1:
+            return
         expected = (names.OUTPUT, names.ATTEMPT)
         for name in self._fs.listdir(claim.private):
             if name not in expected:
@@ -221,6 +226,11 @@ def input_changed(where: str) -> Verdict:
     """The input moved under the attempt: the dataset waits, and no attempt is counted."""
     named = f" ({where})" if where else ""
     return Verdict(cause=Cause.LATER, why=f"input changed while it was read{named}: copy into _incoming, then rename")
+
+
+def unreadable(error: PermissionError) -> Verdict:
+    """Whoever may write beside the data and not read it is not to blame: the dataset waits for a person."""
+    return Verdict(cause=Cause.LATER, why=f"no permission to read {error.filename}: chmod -R g+rX")
 
 
 def storage_verdict(why: str) -> Verdict:

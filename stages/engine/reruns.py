@@ -117,7 +117,7 @@ def is_pending(fs: FileSystem, passage: Passage, dataset: str) -> bool:
     """Tell whether anything of that name is seen where datasets wait, or in quarantine."""
     for place in (passage.reads.path, passage.reads.failed):
         try:
-            fs.close(fs.opendir(f"{place}/{dataset}"))
+            fs.mtime_ns(f"{place}/{dataset}")
         except FileNotFoundError:
             continue
         except NotADirectoryError:

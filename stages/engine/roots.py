@@ -79,7 +79,7 @@ def seal_root(fs: FileSystem, root: Root) -> None:
 def _no_root(fs: FileSystem, path: str) -> NotARootError:
     make, what = f"make it one: phaseline init --root {path}", "this is no data root of phaseline"
     try:
-        fs.close(fs.opendir(path))
+        fs.mtime_ns(path)
     except FileNotFoundError:
         what = "the data root does not exist"
     except OSError as error:
@@ -89,7 +89,7 @@ def _no_root(fs: FileSystem, path: str) -> NotARootError:
 
 def _is_directory(fs: FileSystem, path: str) -> bool:
     try:
-        fs.close(fs.opendir(path))
+        fs.mtime_ns(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except PermissionError:

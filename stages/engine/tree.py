@@ -86,10 +86,12 @@ def difference(before: Sequence[Entry], after: Sequence[Entry]) -> str:
 def seal(fs: FileSystem, out: str, rule: SealRule, progress: Callable[[], None]) -> list[Sealed]:
     """Check, hash and sync an output, file by file; `progress` is called whenever bytes have moved.
 
+    `out` itself is left to be synced when its manifest is in it.
+
     Raises OutputError for what must not be published, FileNotFoundError if the output is gone.
     """
     sealed: list[Sealed] = []
-    directories = [out]
+    directories: list[str] = []
     for entry in _walk(fs, out):
         path = entry.name
         if "/" not in path and (names.is_reserved(path) or path == names.MANIFEST):

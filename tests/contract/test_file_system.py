@@ -240,6 +240,20 @@ def test_a_heartbeat_is_seen(ground: Ground) -> None:
     assert refused(lambda: fs.mtime_ns(f"{ground.top}/gone")) == errno.ENOENT
 
 
+def test_directories_are_counted_if_at_all(ground: Ground) -> None:
+    fs, path = ground.fs, f"{ground.top}/w"
+    fs.mkdir(path)
+    fs.symlink("{}", f"{path}/attempt.json")
+    fs.write_new(f"{path}/file", b"x")
+    assert fs.directories(path) in (0, None)
+    fs.mkdir(f"{path}/out")
+    fs.mkdir(f"{path}/scratch")
+    assert fs.directories(path) in (2, None)
+    fs.rmdir(f"{path}/scratch")
+    assert fs.directories(path) in (1, None)
+    assert refused(lambda: fs.directories(f"{ground.top}/gone")) == errno.ENOENT
+
+
 def test_places_of_one_file_system_are_on_one_device(ground: Ground) -> None:
     fs, top = ground.fs, ground.top
     fs.mkdir(f"{top}/a")
@@ -252,7 +266,7 @@ def test_places_of_one_file_system_are_on_one_device(ground: Ground) -> None:
 
 def test_a_file_is_written_once_and_read(ground: Ground) -> None:
     fs, path = ground.fs, f"{ground.top}/attempt.json"
-    fs.write_new(path, b"{}")
+    fs.write_new(path, b"{}", synced=True)
     assert refused(lambda: fs.write_new(path, b"again")) == errno.EEXIST
     assert refused(lambda: fs.write_new(f"{ground.top}/gone/attempt.json", b"")) == errno.ENOENT
     assert fs.read(path) == b"{}"

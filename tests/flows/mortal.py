@@ -39,11 +39,11 @@ class MortalFs(Posix):
         found: object = super().__getattribute__(name)
         return partial(self._change, cast("Callable[..., object]", found)) if name in CHANGES else found
 
-    def _change(self, method: Callable[..., object], *arguments: object) -> object:
+    def _change(self, method: Callable[..., object], *arguments: object, **options: object) -> object:
         if self._left <= 0:
             os.kill(os.getpid(), signal.SIGKILL)
         self._left -= 1
-        return method(*arguments)
+        return method(*arguments, **options)
 
 
 def main(changes_max: int) -> None:

@@ -20,7 +20,7 @@ from stages.engine.store import Claim, Loss, Refusal
 from stages.engine.vigil import Limits, Vigil
 from stages.engine.work.order import Log, Order, Watch
 from stages.engine.work.outcome import PUBLISHED, Outcome, OutcomeKind, Stop, stopped
-from tests.fakes import Deed, FakeWork, Yard, answer, fail, write_result
+from tests.fakes import Deed, FakeWork, Yard, answer, fail, raising, write_result
 
 
 def judge(
@@ -68,6 +68,14 @@ def test_good_work_is_to_be_published_with_its_manifest(yard: Yard) -> None:
     assert (facts["dataset"], facts["stage"], facts["bytes_in"], facts["bytes_out"]) == ("ds1", "first", 5, 3)
     assert [item["path"] for item in facts["inputs"]["files"]] == ["a.txt"]
     assert [item["path"] for item in facts["outputs"]] == ["result.txt"]
+
+
+@pytest.mark.parametrize("where", ["A/ds1", "A/ds1/deep"])
+def test_what_may_not_be_read_waits_for_a_person_and_costs_no_attempt(yard: Yard, where: str) -> None:
+    yard.add("ds1", {"deep/a.txt": "hello"})
+    path = f"{yard.root.path}/{where}"
+    yard.fs.before("scan", path, raising(errno.EACCES, path), times=1)
+    assert judge(yard) == Verdict(cause=Cause.LATER, why=f"no permission to read {path}: chmod -R g+rX")
 
 
 def test_the_author_is_told_what_he_needs(yard: Yard) -> None:
