@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from stages.engine.mounts import Mount
 
+THERE, NOT_THERE, CHANGED = "+", "-", "!"
 MOVED, NAMESAKE = "moved", "namesake"
 
 
@@ -34,8 +35,9 @@ class Look(StrEnum):
 class Race:
     """One side's account of a contest. `won`: a digit for each round, 1 if this side won it.
 
-    `read`: whose the name was read to be, a letter for each round; empty where there is nothing to read. `told`: errors
-    other than that somebody was faster.
+    `read`: what was found once both had tried, a letter for each round: of a symlink whose it is, or CHANGED if that
+    was another one before; of a directory THERE; of either NOT_THERE; nothing of a rename. `told`: errors other than
+    that somebody was faster.
     """
 
     contest: Contest

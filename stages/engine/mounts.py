@@ -22,13 +22,13 @@ _HARM = (
     ("nocto", "opening a directory no longer asks the server: heartbeats stand still, and listings stay old"),
 )
 _TRY = "try it from two nodes: phaseline doctor --storage --from-nodes"
-_TRIED = frozenset({"fuse.glusterfs"})
 # What was tried and does not do, whatever is mounted how.
 _BROKEN = {"fuse.sshfs": "on sshfs an open directory is but a path: a register lands in another dataset of that name"}
-# What could not be tried, and what is to be looked at there.
+# What could not be tried, or not well enough, and what is to be looked at there.
 _BEEGFS = "BeeGFS was not tried, and makes a symlink in several steps: do not, before two nodes have seen it good"
 _KNOWN = {
     "lustre": "Lustre was not tried: all locations of a root on one MDT (lfs getdirstripe), for speed",
+    "fuse.glusterfs": "glusterfs without replication may refuse both who put one register at once, and take it away",
     "gpfs": "GPFS was not tried: exact mtime (mmlsfs -E says yes), and a root in one fileset",
     "beegfs": _BEEGFS,
     "beegfs_nodev": _BEEGFS,
@@ -97,7 +97,7 @@ def judge(mount: Mount) -> list[Finding]:
         told.append(_refused("option 'nomtime': heartbeats are seen minutes late", "mount without it"))
     elif mount.kind in _BROKEN:
         told.append(_refused(_BROKEN[mount.kind], "use another file system for the root"))
-    elif mount.kind not in _LOCAL | _TRIED:
+    elif mount.kind not in _LOCAL:
         told.append(_note(_KNOWN.get(mount.kind, f"nobody has tried {mount.kind}") + "; " + _TRY))
     return told
 

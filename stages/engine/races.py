@@ -10,7 +10,7 @@ from typing import assert_never
 
 from stages.engine.clock import Clock
 from stages.engine.fs import FileSystem
-from stages.engine.measurements import Contest, Race
+from stages.engine.measurements import CHANGED, NOT_THERE, THERE, Contest, Race
 from stages.engine.meeting import Meeting, Side
 
 BATCH = 25  # names from one meeting to the next; whoever is behind loses, which is quicker, and catches up
@@ -47,8 +47,7 @@ class Races:
             won += "".join(str(int(outcome)) for outcome in outcomes)
             is_enough = len(won) >= self.rounds_max or self.clock.monotonic() > until
             word = self.meeting.come(_ENOUGH if is_enough else _MORE)
-            if contest is Contest.SYMLINK:
-                read += "".join(self._same(value, name) for name, (_, value) in zip(names, tried, strict=True))
+            read += "".join(self._read(contest, value, name) for name, (_, value) in zip(names, tried, strict=True))
             self._mine.extend(
                 self._removal(contest, name) for name, outcome in zip(names, outcomes, strict=True) if outcome
             )
@@ -83,11 +82,7 @@ class Races:
             case Contest.MKDIR:
                 return False  # nobody can tell
             case Contest.RENAME:
-                try:
-                    self.fs.close(self.fs.opendir(f"{name}.{self.meeting.side}"))
-                except OSError:
-                    return False
-                return True
+                return self._is_there(f"{name}.{self.meeting.side}")
             case _:
                 assert_never(contest)
 
@@ -105,18 +100,33 @@ class Races:
             told.add(errno.errorcode.get(error.errno or 0, str(error)))
         return False, self._owner(name) if contest is Contest.SYMLINK else ""
 
-    def _same(self, value: str, name: str) -> str:
-        """Read a register once more; what has changed was not written in one step."""
-        later = self._owner(name)
-        return later if later == value else "!"
+    def _read(self, contest: Contest, value: str, name: str) -> str:
+        """Look once more, at what both have done with: a register that has changed was not written in one step."""
+        match contest:
+            case Contest.SYMLINK:
+                later = self._owner(name)
+                return later if later == value else CHANGED
+            case Contest.MKDIR:
+                return THERE if self._is_there(name) else NOT_THERE
+            case Contest.RENAME:
+                return ""
+            case _:
+                assert_never(contest)
+
+    def _is_there(self, path: str) -> bool:
+        try:
+            self.fs.close(self.fs.opendir(path))
+        except OSError:
+            return False
+        return True
 
     def _owner(self, name: str) -> str:
         try:
-            return self.fs.readlink(name) or "?"
+            return self.fs.readlink(name) or CHANGED
         except FileNotFoundError:
-            return "-"
+            return NOT_THERE
         except OSError:
-            return "?"
+            return CHANGED
 
     def _removal(self, contest: Contest, name: str) -> Callable[[], None]:
         match contest:

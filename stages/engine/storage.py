@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from stages.engine import mounts
 from stages.engine.looks import LATE_SECONDS
-from stages.engine.measurements import MOVED, NAMESAKE, Contest, Early, Look, Race, Report
+from stages.engine.measurements import MOVED, NAMESAKE, THERE, Contest, Early, Look, Race, Report
 from stages.engine.probes import SKEW_SECONDS, Finding, Verdict
 from stages.engine.spec import HEARTBEATS_IN_A_LEASE, StageSpec
 
@@ -88,25 +88,33 @@ def judge(a: Report, b: Report) -> list[Finding]:
 
 
 def judge_race(a: Race, b: Race) -> Finding:
-    """Each round has exactly one winner, and both read the same one."""
+    """Each round has exactly one winner, and both read the same one.
+
+    Of a directory that is there nobody needs to have been told that he made it: a reply may have been lost.
+    """
     probe = f"raced {a.contest}"
-    wins = list(zip(a.won, b.won, strict=True))
-    both, nobody = wins.count(("1", "1")), wins.count(("0", "0"))
+    wins, reads = list(zip(a.won, b.won, strict=True)), list(zip(a.read, b.read, strict=True))
+    both = wins.count(("1", "1"))
+    orphans = sum(win == ("0", "0") and said == (THERE, THERE) for win, said in zip(wins, reads, strict=False))
+    nobody = wins.count(("0", "0")) - orphans
     if both or nobody:
         detail = f"of {len(wins)} rounds {both} had two winners, {nobody} none{_told(a, b)}"
         return Finding(probe=probe, verdict=Verdict.REFUSED, detail=detail, todo=ANOTHER)
-    winners = ["a" if win == ("1", "0") else "b" for win in wins]
-    misread = sum(said != (one, one) for one, said in zip(winners, zip(a.read, b.read, strict=True), strict=False))
+    winners = ["ab"[win.index("1")] if "1" in win else "" for win in wins]
+    expected = [(one, one) if a.contest is Contest.SYMLINK else (THERE, THERE) for one in winners]
+    misread = sum(said != right for right, said in zip(expected, reads, strict=False))
     if misread:
-        detail = f"in {misread} of {len(wins)} rounds another value was read than was written"
+        detail = f"in {misread} of {len(wins)} rounds something else was read than was written"
         return Finding(probe=probe, verdict=Verdict.REFUSED, detail=detail, todo=ANOTHER)
-    turns = sum(one != following for one, following in pairwise(winners))
+    turns = sum(one != following for one, following in pairwise(filter(None, winners)))
     detail = f"one winner in each of {len(wins)} rounds, {winners.count('a')} and {winners.count('b')}"
+    if orphans:
+        detail = f"one in each of {len(wins)} rounds, of which {orphans} were told to neither: a reply was lost"
     if turns == 0:
         detail += "; they were never close, which proves little: try again with --rounds"
         return Finding(probe=probe, verdict=Verdict.NOTE, detail=detail)
     detail += f"; the lead changed {turns} times{_told(a, b)}"
-    return Finding(probe=probe, verdict=Verdict.NOTE if a.told or b.told else Verdict.OK, detail=detail)
+    return Finding(probe=probe, verdict=Verdict.NOTE if orphans or a.told or b.told else Verdict.OK, detail=detail)
 
 
 def judge_early(a: Early, b: Early) -> Finding:

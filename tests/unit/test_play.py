@@ -77,6 +77,22 @@ class InTwoSteps(Posix):
         return found
 
 
+class Vanishing(Posix):
+    """Who puts a register while another one asks for it is refused, and it is gone: glusterfs on one brick."""
+
+    asked: ClassVar[defaultdict[str, Event]] = defaultdict(Event)
+
+    def symlink(self, value: str, name: str, at: int | None = None) -> None:
+        try:
+            super().symlink(value, name, at)
+        except FileExistsError:
+            self.asked[name].set()
+            raise
+        if "/symlink." in name and name.endswith("7") and self.asked[name].wait(0.2):
+            os.unlink(name)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name)
+
+
 class Lenient(Posix):
     """A directory that is there already is no error."""
 
@@ -176,6 +192,7 @@ def test_a_file_system_that_keeps_its_promises_is_good(tmp_path: Path) -> None:
         (Replacing, "raced symlink, looked for before"),
         (Believing, "raced symlink, looked for before"),
         (InTwoSteps, "raced symlink"),
+        (Vanishing, "raced symlink"),
         (Lenient, "raced mkdir"),
         (Copying, "raced rename of one source"),
         (ByPath, "handles follow the other side's rename"),

@@ -36,8 +36,9 @@ def report(**changes: object) -> Report:
     return replace(good, **changes)  # pyright: ignore[reportArgumentType]  # fields by name
 
 
-def race(contest: Contest, won: str, read: str = "") -> Race:
-    return Race(contest=contest, won=won, read=read or ("abab"[: len(won)] if contest is Contest.SYMLINK else ""))
+def race(contest: Contest, won: str) -> Race:
+    read = {Contest.SYMLINK: "abab"[: len(won)], Contest.MKDIR: "+" * len(won), Contest.RENAME: ""}
+    return Race(contest=contest, won=won, read=read[contest])
 
 
 def spec(lease: str = "", pollers: str = "") -> StageSpec:
@@ -80,9 +81,8 @@ def test_two_sides_on_one_host_are_told_what_they_did_not_try() -> None:
         (("1111", "aaaa"), ("0000", "aaaa"), Verdict.NOTE, "never close"),
         (("1110", "aaab"), ("0011", "aaab"), Verdict.REFUSED, "of 4 rounds 1 had two winners, 0 none"),
         (("1000", "a--b"), ("0001", "a--b"), Verdict.REFUSED, "of 4 rounds 0 had two winners, 2 none"),
-        (("1100", "aabb"), ("0011", "abbb"), Verdict.REFUSED, "in 1 of 4 rounds another value was read"),
-        (("1100", "aa-b"), ("0011", "aabb"), Verdict.REFUSED, "in 1 of 4 rounds another value was read"),
-        (("1100", ""), ("0011", ""), Verdict.OK, "one winner in each of 4 rounds"),
+        (("1100", "aabb"), ("0011", "abbb"), Verdict.REFUSED, "in 1 of 4 rounds something else was read"),
+        (("1100", "aa-b"), ("0011", "aabb"), Verdict.REFUSED, "in 1 of 4 rounds something else was read"),
     ],
 )
 def test_a_race_is_judged(a: tuple[str, str], b: tuple[str, str], verdict: Verdict, said: str) -> None:
@@ -91,11 +91,32 @@ def test_a_race_is_judged(a: tuple[str, str], b: tuple[str, str], verdict: Verdi
     assert (found.verdict, said in found.detail) == (verdict, True)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "verdict", "said"),
+    [
+        (("1100", "++++"), ("0011", "++++"), Verdict.OK, "one winner in each of 4 rounds"),
+        (
+            ("1100", "++++"),
+            ("0010", "++++"),
+            Verdict.NOTE,
+            "of which 1 were told to neither: a reply was lost",
+        ),
+        (("1100", "+++-"), ("0010", "++++"), Verdict.REFUSED, "of 4 rounds 0 had two winners, 1 none"),
+        (("1100", "++++"), ("0011", "+-++"), Verdict.REFUSED, "in 1 of 4 rounds something else was read"),
+        (("1101", "++++"), ("0011", "++++"), Verdict.REFUSED, "of 4 rounds 1 had two winners, 0 none"),
+    ],
+)
+def test_a_race_for_directories_is_judged(a: tuple[str, str], b: tuple[str, str], verdict: Verdict, said: str) -> None:
+    one, other = (Race(contest=Contest.MKDIR, won=won, read=read) for won, read in (a, b))
+    found = judge_race(one, other)
+    assert (found.verdict, said in found.detail) == (verdict, True)
+
+
 def test_what_losers_are_told_besides_is_noted() -> None:
     one, other = race(Contest.MKDIR, "1010"), race(Contest.MKDIR, "0101")
     found = judge_race(one, replace(other, told=("EIO",)))
     assert (found.verdict, found.detail.rpartition("; ")[2]) == (Verdict.NOTE, "who lost was told EIO as well")
-    found = judge_race(one, replace(other, won="0100", told=("EIO",)))
+    found = judge_race(one, replace(other, won="0100", read="+++-", told=("EIO",)))
     assert (found.verdict, "EIO" in found.detail) == (Verdict.REFUSED, True)
 
 
