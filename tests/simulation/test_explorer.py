@@ -33,10 +33,8 @@ SMALL = (
         setting=Setting(retry=ONCE, may_fail=frozenset({"ds"})),
     ),
     Scenario(name="a name sent again", actors=company(N=sends_again), reliable=("N",)),
-    Scenario(
-        name="a stale negative entry", actors=company(), rules=Rules(lies=Lies.ANY), budget=Budget(crashes=1, lies=1)
-    ),
-    Scenario(name="a hidden name", actors=company(), rules=Rules(lies=Lies.OWN), budget=Budget(crashes=1, hidden=1)),
+    Scenario(name="a stale negative entry", actors=company(), rules=Rules(lies=Lies.ANY), budget=Budget(lies=1)),
+    Scenario(name="a hidden name", actors=company(), rules=Rules(lies=Lies.OWN), budget=Budget(hidden=1)),
 )
 
 
