@@ -40,7 +40,7 @@ for module in net/sunrpc/sunrpc fs/nfs_common/grace fs/lockd/lockd fs/nfs_common
     net/sunrpc/auth_gss/auth_rpcgss fs/nfsd/nfsd fs/netfs/netfs fs/fscache/fscache fs/nfs/nfs fs/nfs/nfsv3 \
     net/dns_resolver/dns_resolver fs/nfs/nfsv4 drivers/net/veth net/sched/sch_netem drivers/block/brd; do
     parameters=()
-    [ "$module" != drivers/block/brd ] || parameters=(rd_nr=1 rd_size=307200)
+    [ "$module" != drivers/block/brd ] || parameters=(rd_nr=1 rd_size=409600)
     # Where there is none it is built in, or of another kernel: what lacks it will say so.
     (export LD_LIBRARY_PATH=$libraries; exec -a insmod "$kmod" "$modules/$module".ko* "${parameters[@]}") ||
         echo "no module $module"
@@ -50,7 +50,7 @@ mount -t rpc_pipefs rpc_pipefs /var/lib/nfs/rpc_pipefs
 mount -t nfsd nfsd /proc/fs/nfsd
 case $EXPORT in
     ext4)
-        ours mkfs.ext4 -q -O ^has_journal /dev/ram0 # no power is lost here, and a journal costs a commit each call
+        ours mkfs.ext4 -q -O ^has_journal -N 150000 /dev/ram0 # no power is lost here, and a journal costs a commit each call
         mount -t ext4 /dev/ram0 /mnt/data
         rmdir /mnt/data/lost+found
         ;;
