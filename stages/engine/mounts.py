@@ -28,7 +28,7 @@ _BROKEN = {"fuse.sshfs": "on sshfs an open directory is but a path: a register l
 _BEEGFS = "BeeGFS was not tried, and makes a symlink in several steps: do not, before two nodes have seen it good"
 _KNOWN = {
     "lustre": "Lustre was not tried: all locations of a root on one MDT (lfs getdirstripe), for speed",
-    "fuse.glusterfs": "glusterfs without replication may refuse both who put one register at once, and take it away",
+    "fuse.glusterfs": "on glusterfs two who make one name at once may both be refused, and it may be gone then",
     "gpfs": "GPFS was not tried: exact mtime (mmlsfs -E says yes), and a root in one fileset",
     "beegfs": _BEEGFS,
     "beegfs_nodev": _BEEGFS,
