@@ -69,7 +69,7 @@ GOOD, NOTED, REFUSED = "good", "noted", "refused"
         ("gpfs", "rw,nomtime", REFUSED, "'nomtime'"),
         ("beegfs", "rw", NOTED, "a symlink in several steps"),
         ("cifs", "rw,soft", NOTED, "nobody has tried cifs"),
-        ("fuse.glusterfs", "rw", NOTED, "may refuse both"),
+        ("fuse.glusterfs", "rw", NOTED, "may both be refused"),
         ("fuse.sshfs", "rw", REFUSED, "an open directory is but a path"),
         ("fuse.something", "rw", NOTED, "nobody has tried fuse.something"),
         ("whatever", "rw", NOTED, "--storage --from-nodes"),
