@@ -68,7 +68,7 @@ verify-nfs: setup ## real NFS with two clients, three kinds of mount side by sid
 
 verify-fuse: setup ## sshfs and glusterfs, mounted twice in namespaces (five minutes at most; glusterfs wants root)
 	@echo '== on file systems in user space'
-	@timeout 300 $(bin)/python -m pytest tests/fuse -n 2 --maxschedchunk 1 -m fuse $(ARGS)
+	@timeout 300 $(bin)/python -m pytest tests/fuse -n 3 --maxschedchunk 1 -m fuse $(ARGS)
 
 bench: setup ## measure, and write benchmarks/results.json
 	@echo '== benchmarks'

@@ -69,7 +69,7 @@ MOUNTS = {
     UNCACHED: Mount(kind="sshfs", options=UNCACHED_OPTIONS, export="/mnt/export"),
     GLUSTERFS: Mount(kind="glusterfs", layout="single", export="/mnt/export/1"),
     DISTRIBUTED: Mount(kind="glusterfs", layout="distributed"),  # half of it on each brick
-    REPLICATED: Mount(kind="glusterfs", layout="replicated", export="/mnt/export/3"),
+    REPLICATED: Mount(kind="glusterfs", layout="replicated"),
 }
 
 

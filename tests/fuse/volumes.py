@@ -36,8 +36,7 @@ def client(layout: str, *, plain: bool) -> str:
     parts = [_client(number) for number in bricks]
     names = [f"brick{number}" for number in bricks]
     if layout == "replicated":
-        heals = dict.fromkeys(("data-self-heal", "entry-self-heal", "metadata-self-heal"), "on")  # no daemon does it
-        parts.append(_volume("replicated", "cluster/replicate", names, **{"quorum-type": "auto"}, **heals))
+        parts.append(_volume("replicated", "cluster/replicate", names, **{"quorum-type": "auto"}))
         names = ["replicated"]
     parts.append(_volume("distributed", "cluster/distribute", names))
     return "\n".join([*parts, *_tower(() if plain else DEFAULTS, "distributed", top="top")])
