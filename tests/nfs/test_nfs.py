@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ PLAYS_SECONDS = 120.0
 STORM_SECONDS = 200.0
 DATASETS = 500
 RESTARTS = {V3: 2, POSITIVE: 0, V4: 1}
+#: Who was stopped in the midst of sealing, and is told that what it holds was removed by another client, may end.
+STALE = re.compile(r"poll mixed ended with 75: .*Stale file handle")
 Outcome = dict[str, object]
 
 NO_LIES = {POSITIVE}  # a client that keeps no word of absence
@@ -118,7 +121,9 @@ def storms(machine: Machine, mount: str) -> str:
     assert done.code == 0, f"seed {seed}: {done.output}"
     outcome = json.loads(done.output.splitlines()[-1])
     figures = outcome["figures"]
-    assert outcome["wrong"] == [], f"seed {seed}: {outcome}"
+    wrong = [line for line in outcome["wrong"] if not STALE.match(line)]
+    assert wrong == [], f"seed {seed}: {outcome}"
+    figures["ended at a stale handle"] = len(outcome["wrong"])
     for figure in ("kills", "stops", "lost", "failed", "quarantined"):
         assert figures.get(figure, 0) > 0, outcome
     assert figures.get("server restarts", 0) == RESTARTS[mount], outcome
