@@ -222,5 +222,6 @@ class Fleet:
         for orphan in self._orphans:
             code = orphan.process.wait(END_SECONDS)
             if code not in {*EXPECTED, -signal.SIGTERM}:
-                self.strange.append(f"an orphan ended with {code}: {orphan.log}")
+                said = [line for line in orphan.log.read_text(errors="replace").splitlines() if "phaseline: " in line]
+                self.strange.append(f"an orphan ended with {code}: {said[-3:]}")
         wait_until(lambda: not living(self._root), END_SECONDS, lambda: f"still there: {living(self._root)}")

@@ -11,11 +11,12 @@ from pathlib import Path
 from stages.engine import names
 from stages.engine.clock import SystemClock
 from stages.engine.durability import Durability
-from stages.engine.fs import FileSystem, Posix
+from stages.engine.fs import FileSystem
 from stages.engine.identity import current
 from stages.engine.layout import Passage, Root
 from stages.engine.owner import Owners
 from stages.engine.policy import NOTHING_SPENT, RetryRule, published
+from stages.engine.posix import Posix
 from stages.engine.sightings import Lease, Sightings
 from stages.engine.store import Claim, Store, Terms
 from stages.engine.sweeper import Place, Sweeper, Target

@@ -19,8 +19,8 @@ from typing import Final
 
 from stages.engine import history, names
 from stages.engine.errors import StorageError
-from stages.engine.fs import Posix
 from stages.engine.identity import current
+from stages.engine.posix import Posix
 from stages.engine.records import Ended, EndKind
 from stages.engine.store import BELL_SECONDS, Claim
 from tests.nfs.lost_replies import LOST, Outcome, lost_reply

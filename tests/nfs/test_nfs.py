@@ -23,8 +23,8 @@ PLAYS_SECONDS = 120.0
 STORM_SECONDS = 200.0
 DATASETS = 500
 RESTARTS = {V3: 2, POSITIVE: 0, V4: 1}
-#: Who was stopped in the midst of sealing, and is told that what it holds was removed by another client, may end.
-STALE = re.compile(r"poll mixed ended with 75: .*Stale file handle")
+#: Who was out of sight while it sealed an output, and is told that another client removed what it holds, may end.
+STALE = re.compile(r"(poll mixed|an orphan) ended with 75: .*Stale file handle")
 Outcome = dict[str, object]
 
 NO_LIES = {POSITIVE}  # a client that keeps no word of absence
