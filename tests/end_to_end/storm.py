@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,10 @@ from random import Random
 
 from stages.engine import catalog, names
 from stages.engine.fs import Posix
-from stages.engine.records import Ended, EndKind, parse_ended, parse_taken
+from stages.engine.records import EndKind, parse_ended, parse_taken
 from stages.engine.spec import StageSpec
 from tests.end_to_end.fleet import CATALOG, Fleet, Member, type_in
+from tests.end_to_end.traces import ends_of, wrong_tokens
 from tests.invariants import Expectation, Observation, Stage, observe, violations
 from tests.waiting import wait_until
 
@@ -297,21 +297,3 @@ class Storm:
         self._figures["published"] = sum(end.kind is EndKind.PUBLISH for end in ends)
         self._figures["quarantined"] = sum(len(os.listdir(self._at(spec.reads) / "_failed")) for spec in STAGES)
         self._figures["results"] = sum(dataset.location == LOCATIONS[-1] for dataset in found.datasets)
-
-
-def ends_of(registers: Mapping[str, str]) -> list[Ended]:
-    """Return every end among a dataset's registers."""
-    return [parse_ended(value) for name, value in registers.items() if name.startswith("ended.")]
-
-
-def wrong_tokens(found: Observation) -> list[str]:
-    """Return the published trees in which a file says that another attempt wrote it (I3)."""
-    wrong: list[str] = []
-    for dataset in found.datasets:
-        if dataset.manifest is None:
-            continue
-        token = str(dataset.manifest["token"]).encode()
-        written = dataset.files.get(f"token.{dataset.manifest['stage']}")
-        if written is None or written.sha256 != hashlib.sha256(token).hexdigest():
-            wrong.append(f"I3 {dataset.path}: its files are not those of attempt {token.decode()}")
-    return wrong
