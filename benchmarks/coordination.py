@@ -19,8 +19,8 @@ from benchmarks.place import Place, fill, new_root
 from benchmarks.same_calls import Content, carry_all
 from stages.engine import names
 from stages.engine.attempt import Attempt
-from stages.engine.fs import Posix
 from stages.engine.identity import current
+from stages.engine.posix import Posix
 from stages.engine.work.in_process import InProcessWork
 
 DATASETS = 250

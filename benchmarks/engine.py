@@ -9,10 +9,11 @@ from stages.engine import assembly
 from stages.engine.clock import SystemClock
 from stages.engine.drain import Drain
 from stages.engine.durability import Durability
-from stages.engine.fs import FileSystem, Posix
+from stages.engine.fs import FileSystem
 from stages.engine.identity import current
 from stages.engine.layout import Root
 from stages.engine.poller import Poller
+from stages.engine.posix import Posix
 from stages.engine.spec import StageSpec, parse_spec
 from stages.engine.vigil import Limits
 from stages.engine.work.order import Work

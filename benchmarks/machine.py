@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 from benchmarks.place import CHECKOUT, Place
-from stages.engine.fs import Posix
 from stages.engine.mounts import mount_of
+from stages.engine.posix import Posix
 
 
 def facts(place: Place) -> dict[str, str | int | float]:

@@ -30,10 +30,10 @@ from stages.engine import assembly
 from stages.engine.attempt import Attempt
 from stages.engine.clock import SystemClock
 from stages.engine.durability import Durability
-from stages.engine.fs import Posix
 from stages.engine.identity import current
 from stages.engine.layout import Root
 from stages.engine.names import is_candidate
+from stages.engine.posix import Posix
 from stages.engine.store import Claim
 from stages.engine.work.in_process import InProcessWork
 from stages.engine.work.performance import Function

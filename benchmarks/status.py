@@ -16,9 +16,9 @@ from benchmarks.place import Place, fill, new_root
 from stages.engine.catalog import Catalog
 from stages.engine.clock import SystemClock
 from stages.engine.durability import Durability
-from stages.engine.fs import Posix
 from stages.engine.inspection import PosixInspection
 from stages.engine.layout import Root
+from stages.engine.posix import Posix
 from stages.engine.standing import Standing
 from stages.engine.status import Observer
 

@@ -19,8 +19,8 @@ from benchmarks.coordination import FILES
 from benchmarks.figures import Figure, figure, ratio
 from benchmarks.place import CHECKOUT, READS, STAGE, WRITES, Place, fill
 from stages.engine import roots
-from stages.engine.fs import Posix
 from stages.engine.layout import Root
+from stages.engine.posix import Posix
 from tests.flows.server import end, start
 
 MANY = 100_000

@@ -13,10 +13,10 @@ from stages.engine import assembly, roots
 from stages.engine.catalog import passage
 from stages.engine.drain import Drain
 from stages.engine.errors import StageSetupError
-from stages.engine.fs import Posix
 from stages.engine.identity import Identity, Process
 from stages.engine.layout import Passage, Root
 from stages.engine.poller import Poller
+from stages.engine.posix import Posix
 from stages.engine.sightings import Sightings
 from stages.engine.spec import StageSpec, parse_spec
 from stages.engine.store import Claim, Loss, Store

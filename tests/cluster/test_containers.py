@@ -18,8 +18,8 @@ from infra.slurm.contained import contained
 from infra.slurm.job import JobSpec
 from infra.slurm.runs import RunState
 from stages.engine import catalog, roots
-from stages.engine.fs import Posix
 from stages.engine.layout import Root
+from stages.engine.posix import Posix
 from tests.cluster.conftest import MakeSite
 from tests.cluster.images import VERSIONS, Shelf, shelf
 from tests.cluster.site import Site

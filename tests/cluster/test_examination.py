@@ -17,12 +17,12 @@ from infra.containers.image import image_name
 from infra.site import examination, sides
 from infra.site.wishes import read_wishes
 from stages.engine import catalog, roots
-from stages.engine.fs import Posix
 from stages.engine.layout import Root
 from stages.engine.measurements import Report, decode
 from stages.engine.meeting import Side
 from stages.engine.places import new_place
 from stages.engine.play import report_in
+from stages.engine.posix import Posix
 from stages.engine.probes import Verdict
 from stages.engine.storage import judge
 from tests.cluster.conftest import MakeSite

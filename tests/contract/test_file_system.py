@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
-from stages.engine.fs import FileSystem, Kind, Posix
+from stages.engine.fs import FileSystem, Kind
+from stages.engine.posix import Posix
 from tests.faults import FaultyFileSystem
 from tests.simulation.client import SimulatedFileSystem
 from tests.simulation.disk import Disk

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from stages.engine import catalog, names
-from stages.engine.fs import Posix
+from stages.engine.posix import Posix
 from stages.engine.records import EndKind, parse_ended, parse_taken
 from stages.engine.spec import StageSpec
 from tests.end_to_end.fleet import CATALOG, Fleet, Member, type_in

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import cast
 
-from stages.engine.fs import Posix
+from stages.engine.posix import Posix
 from tests.end_to_end.fleet import CHECKOUT, END_SECONDS, environment
 from tests.invariants import Expectation, Stage, observe, violations
 from tests.waiting import wait_until

@@ -12,7 +12,7 @@ from typing import cast
 
 from flows import facts
 from flows.sweep import sweep
-from stages.engine.fs import Posix
+from stages.engine.posix import Posix
 
 CHANGES = {
     "mkdir",

@@ -16,8 +16,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from stages.engine import catalog, roots
 from stages.engine.catalog import Catalog
-from stages.engine.fs import Posix
 from stages.engine.layout import Root
+from stages.engine.posix import Posix
 
 STAGE = """
 reads = "{reads}"

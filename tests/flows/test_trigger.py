@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 from flows import facts
 from flows.trigger import trigger
 from stages.engine import sightings
-from stages.engine.fs import Posix
+from stages.engine.posix import Posix
 from stages.engine.sightings import BackingOff, Sightings
 from tests.flows.pipeline import Pipeline
 

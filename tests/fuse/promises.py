@@ -17,7 +17,7 @@ from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
-from stages.engine.fs import Posix
+from stages.engine.posix import Posix
 
 HOSTS = ("/mnt/a", "/mnt/b")
 SERVER = "/mnt/data"  # where an operator works

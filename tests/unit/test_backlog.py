@@ -10,7 +10,8 @@ import pytest
 from stages.engine import backlog, sightings
 from stages.engine.backlog import TRUSTED_SECONDS, Backlog
 from stages.engine.finding import Action
-from stages.engine.fs import Entry, Posix
+from stages.engine.fs import Entry
+from stages.engine.posix import Posix
 from stages.engine.sightings import BackingOff, Sightings
 from tests.fakes import START, Yard
 

@@ -11,9 +11,9 @@ import pytest
 
 from stages.engine import creation, doctor, roots
 from stages.engine.errors import CatalogError, NotARootError, StorageError
-from stages.engine.fs import Posix
 from stages.engine.layout import Root
 from stages.engine.mounts import Mount
+from stages.engine.posix import Posix
 from stages.engine.probes import Verdict
 from tests.fakes import EventfulFs, FakeClock
 from tests.unit.chain import Chain

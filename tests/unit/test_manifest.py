@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.engine import manifest, names, tree
-from stages.engine.fs import Posix
+from stages.engine.posix import Posix
 
 PATHS = st.binary(min_size=1).map(os.fsdecode)  # what a directory can hold is not always UTF-8
 ATTEMPT = names.Attempt("ds7+g2", 3, "ab9c6d45")

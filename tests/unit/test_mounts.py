@@ -7,8 +7,8 @@ import re
 import pytest
 
 from stages.engine import mounts
-from stages.engine.fs import Posix
 from stages.engine.mounts import Mount, cache_seconds, find_mount, judge
+from stages.engine.posix import Posix
 from stages.engine.probes import Verdict
 from tests.repository.checkout import ROOT
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from stages.engine import names
-from stages.engine.fs import Posix
 from stages.engine.identity import current
 from stages.engine.owner import Owners, Silence, read_process
 from stages.engine.policy import Cause
+from stages.engine.posix import Posix
 from stages.engine.records import Taken
 from stages.engine.sightings import Freshness, Lease, Sightings
 

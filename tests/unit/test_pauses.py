@@ -11,8 +11,8 @@ import pytest
 from stages.engine import pauses
 from stages.engine.commands.status import facts, render
 from stages.engine.errors import NotARootError
-from stages.engine.fs import Posix
 from stages.engine.plan import Pause
+from stages.engine.posix import Posix
 from stages.engine.quantities import moment
 from tests.fakes import START, Yard
 from tests.unit.chain import Chain

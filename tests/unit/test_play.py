@@ -16,11 +16,12 @@ import pytest
 
 from stages.engine import storage
 from stages.engine.clock import SystemClock
-from stages.engine.fs import FileSystem, Posix
+from stages.engine.fs import FileSystem
 from stages.engine.measurements import Look, Report, decode
 from stages.engine.meeting import Meeting, Side, SilentError
 from stages.engine.places import LEFT_SECONDS, new_place, remove_leftovers
 from stages.engine.play import Actor, Scale, report_in
+from stages.engine.posix import Posix
 from stages.engine.probes import Verdict
 from tests.fakes import FakeClock
 from tests.faults import Fault, FaultyFileSystem, LateName, LostReply

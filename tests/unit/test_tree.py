@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stages.engine import tree
-from stages.engine.fs import Kind, Posix
+from stages.engine.fs import Kind
+from stages.engine.posix import Posix
 from tests.fakes import EventfulFs
 
 HELLO = hashlib.sha256(b"hello").hexdigest()

@@ -13,9 +13,10 @@ from stages.engine import catalog as catalogs
 from stages.engine import settings as environment
 from stages.engine.catalog import Catalog
 from stages.engine.clock import Clock, SystemClock
-from stages.engine.fs import FileSystem, Posix
+from stages.engine.fs import FileSystem
 from stages.engine.layout import Root
 from stages.engine.manifest import Json
+from stages.engine.posix import Posix
 from stages.engine.roots import find_root, open_root
 from stages.engine.settings import Settings
 

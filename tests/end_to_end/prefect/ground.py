@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from stages.engine import catalog, roots
 from stages.engine.catalog import Catalog
-from stages.engine.fs import Posix
 from stages.engine.layout import Root
+from stages.engine.posix import Posix
 from tests.end_to_end.prefect import gates
 from tests.end_to_end.prefect.gates import Gates
 from tests.invariants import Expectation, Stage, observe, violations
