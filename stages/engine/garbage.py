@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from stages.engine import archive, names
 from stages.engine.finding import Action, Finding
 from stages.engine.records import Ended, EndKind
@@ -17,32 +19,33 @@ class Garbage:
     def __init__(self, store: Store) -> None:
         self._store, self._at = store, store.passage.reads
 
-    def collect(self, directory: str) -> tuple[bool, Finding | None]:
+    def collect(self, directory: str, *, is_seen: bool) -> tuple[bool, Finding | None]:
         """Look at one entry of `_work`: is it explained by a dataset where one usually is, and what was done.
 
-        Acts only if that very dataset's register carries this attempt's token; anything else stays.
+        Acts only if that very dataset's register carries this attempt's token; anything else stays. `is_seen`: this
+        pass has found the attempt unfinished in its dataset's listing.
         """
         attempt = names.parse_attempt(directory)
         if attempt is None:
             return True, self._unknown(directory, "its name is no attempt's")
         at = self._at
         for place in (at.path, at.failed):
-            known, finding = self._collect_for(attempt, f"{place}/{attempt.dataset}")
+            known, finding = self._collect_for(attempt, f"{place}/{attempt.dataset}", is_seen=is_seen)
             if known:
                 return True, finding
-        return self._collect_for(attempt, f"{at.done}/{attempt.archived}")
+        return self._collect_for(attempt, f"{at.done}/{attempt.archived}", is_seen=is_seen)
 
     def collect_archived(self, directory: str, archived: dict[str, list[str]]) -> Finding | None:
         """Look at an entry that `collect` could not explain; `archived` is the whole of `_done` by dataset."""
         attempt = names.parse_attempt(directory)
         if attempt is not None:
             for name in archived.get(attempt.dataset, []):
-                known, finding = self._collect_for(attempt, f"{self._at.done}/{name}")
+                known, finding = self._collect_for(attempt, f"{self._at.done}/{name}", is_seen=True)
                 if known:
                     return finding
         return self._unknown(directory, "no dataset says what became of it")
 
-    def _collect_for(self, attempt: names.Attempt, place: str) -> tuple[bool, Finding | None]:
+    def _collect_for(self, attempt: names.Attempt, place: str, *, is_seen: bool) -> tuple[bool, Finding | None]:
         """Is this the attempt's dataset, and what was done then."""
         store = self._store
         try:
@@ -55,6 +58,10 @@ class Garbage:
             if owner is None or owner.token != attempt.token:
                 return False, None  # another dataset of that name
             end = store.registers.ended(handle, tag, attempt.number)
+            if end is None and not is_seen:
+                # A claim rings no bell: one that fell into the tick of a listing is hidden from this client for ever.
+                with suppress(OSError):
+                    store.fs.touch(handle)
             return True, None if end is None else self._remove(attempt, handle, end)
         finally:
             store.fs.close(handle)

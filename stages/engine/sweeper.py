@@ -191,7 +191,8 @@ class Sweeper:
             case Place.FAILED:
                 return self._mender.mend(self._at.failed, target.name)
             case Place.WORK:
-                explained, finding = self._garbage.collect(target.name)
+                is_seen = target.name in self._mender.in_flight
+                explained, finding = self._garbage.collect(target.name, is_seen=is_seen)
                 return finding if explained or not full else self._collect_archived(target.name)
 
     def _collect_archived(self, directory: str) -> Finding | None:

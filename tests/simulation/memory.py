@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, cast
 
 from stages.engine.finding import Finding
+from stages.engine.mender import Mender
 from stages.engine.poller import Poller
 from stages.engine.store import Store
 from stages.engine.sweeper import Sweeper, Target
@@ -36,16 +37,20 @@ def summarise_poller(actor: Actor, poller: Poller, store: Store) -> None:
 
 
 def summarise_sweeper(actor: Actor, sweeper: Sweeper, store: Store) -> None:
-    """Let a sweeper that makes one pass forget how its answers came about, and every target that it is done with."""
+    """Let a sweeper that makes one pass forget how its answers came about, and every target that it is done with.
+
+    What it found unfinished it remembers: by that it knows what a listing hides.
+    """
     _summarise_store(actor, store)
     _wrap(actor, sweeper, "survey")
     _wrap(actor, _part(sweeper, "_garbage"), "collect")
     mend, begun = sweeper.mend, actor.history
+    in_flight = cast("Mender", _part(sweeper, "_mender")).in_flight
 
     def one_by_one(targets: Iterable[Target], *, full: bool) -> list[Finding]:
         rest = list(targets)
         while rest:
-            actor.history = hash((begun, tuple(rest)))
+            actor.history = hash((begun, tuple(rest), frozenset(in_flight)))
             mend([rest.pop(0)], full=full)
         actor.history = begun
         return []

@@ -11,8 +11,9 @@ import pytest
 
 from stages.engine.finding import Action
 from stages.engine.garbage import TRASH_SECONDS, by_dataset
+from stages.engine.sightings import Sightings
 from stages.engine.store import Claim
-from tests.fakes import START, FakeWork, Yard
+from tests.fakes import START, EventfulFs, FakeWork, Yard
 
 
 def sweep(yard: Yard) -> list[tuple[str, Action]]:
@@ -46,6 +47,41 @@ def test_an_attempt_in_flight_is_left_alone(yard: Yard) -> None:
     yard.fs.close(claim.handle)
     assert sweep(yard) == []
     assert Path(claim.private, "out").is_dir()
+
+
+class Blind(EventfulFs):
+    """A listing that never shows a claim, which fell into its tick, until the directory is touched."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rung = 0
+
+    def listdir(self, place: str | int) -> list[str]:
+        found = super().listdir(place)
+        return found if self._rung or isinstance(place, str) else [name for name in found if "taken." not in name]
+
+    def touch(self, place: str | int) -> None:
+        self._rung += isinstance(place, int)
+        super().touch(place)
+
+
+def test_a_claim_that_a_listing_hides_is_seen_by_the_next_sweep(tmp_path: Path) -> None:
+    yard = Yard(top=tmp_path, fs=Blind())
+    yard.add("ds1")
+    yard.fs.close(yard.claim("ds1").handle)
+    sightings = Sightings()
+    yard.sweeper(sightings).sweep()
+    assert sightings.attempts.keys() == set()
+    yard.sweeper(sightings).sweep()
+    assert [name.rpartition(".")[0] for name in sightings.attempts] == ["ds1.1"]
+
+
+def test_a_claim_that_is_seen_rings_no_bell(yard: Yard) -> None:
+    path = yard.add("ds1")
+    yard.fs.close(yard.claim("ds1").handle)
+    os.utime(path, (START, START))
+    sweep(yard)
+    assert path.stat().st_mtime == START
 
 
 @pytest.mark.parametrize("place", ["_failed", "_done"])

@@ -134,7 +134,8 @@ class Sweeping(Sweeper):
 class LooksAtNoRegister(Garbage):
     """SWEEP: a private place goes only if a register says so."""
 
-    def collect(self, directory: str) -> tuple[bool, Finding | None]:
+    def collect(self, directory: str, *, is_seen: bool) -> tuple[bool, Finding | None]:
+        del is_seen
         self._store.fs.remove_tree(f"{self._at.work}/{directory}")
         return True, None
 
@@ -142,7 +143,7 @@ class LooksAtNoRegister(Garbage):
 class LooksAtNoToken(Garbage):
     """SWEEP: and only if that register carries this attempt's token."""
 
-    def collect(self, directory: str) -> tuple[bool, Finding | None]:
+    def collect(self, directory: str, *, is_seen: bool) -> tuple[bool, Finding | None]:
         attempt = names.parse_attempt(directory)
         if attempt is not None:
             for entry in archive.archived(self._store.fs.listdir(self._at.done)):
@@ -153,7 +154,7 @@ class LooksAtNoToken(Garbage):
                     finally:
                         self._store.fs.close(handle)
                     return True, None
-        return super().collect(directory)
+        return super().collect(directory, is_seen=is_seen)
 
 
 class RemovesTheUnknown(Garbage):
