@@ -80,7 +80,7 @@ class Cluster:
             yield
 
     def jobs(self) -> list[Job]:
-        paths = sorted((self.state / "jobs").iterdir(), key=lambda path: int(path.stem))
+        paths = sorted((self.state / "jobs").glob("*.json"), key=lambda path: int(path.stem))
         return [cast("Job", json.loads(path.read_text())) for path in paths]
 
     def job(self, number: int) -> Job | None:

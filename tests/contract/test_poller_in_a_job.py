@@ -59,7 +59,7 @@ def poller(chain: Chain, cluster: LocalCluster, tag: str, work: str, limit_secon
 
 def claimed(chain: Chain, dataset: str) -> int | None:
     """The process that owns the first attempt, once its work goes on."""
-    if not list(chain.path("IN/_work").glob(f"{dataset}.1.*/attempt.json")):
+    if not any((place / names.ATTEMPT).is_symlink() for place in chain.path("IN/_work").glob(f"{dataset}.1.*")):
         return None
     return parse_taken(os.readlink(chain.path(f"IN/{dataset}/{names.taken('first', 1)}"))).pid
 
