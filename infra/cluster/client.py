@@ -33,3 +33,8 @@ def job_states(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the state of each job that is not over, by its number."""
     lines = ask(["squeue", "-h", "-r", "-o", "%i %T"], environment).splitlines()
     return dict(line.split(maxsplit=1) for line in lines if line.strip())
+
+
+def listed_plugins(seen: Mapping[str, str]) -> str:
+    """Return what slurmrestd says of its versions, wherever it prints that, and whatever it ends with."""
+    return ask(["bash", "-c", "slurmrestd -s list 2>&1 || true"], seen)

@@ -179,7 +179,7 @@ class Cluster:
         if daemon in sockets:
             sockets[daemon].unlink(missing_ok=True)
         openapi = (
-            daemons.openapi_plugins(_listed_plugins(seen | daemons.more_environment(daemon)))
+            daemons.openapi_plugins(client.listed_plugins(seen | daemons.more_environment(daemon)))
             if daemon in {REST, REST_LOCAL}
             else ""
         )
@@ -288,10 +288,6 @@ def _user() -> str:
         raise ClusterError(
             f"the user id {os.geteuid()} has no name on this machine, and SLURM needs one: see /etc/passwd"
         ) from None
-
-
-def _listed_plugins(seen: Mapping[str, str]) -> str:
-    return client.ask(["bash", "-c", "slurmrestd -s list 2>&1 || true"], seen)
 
 
 def _answers(where: str | int) -> bool:

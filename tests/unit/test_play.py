@@ -25,6 +25,7 @@ from stages.engine.posix import Posix
 from stages.engine.probes import Verdict
 from tests.fakes import FakeClock
 from tests.faults import Fault, FaultyFileSystem, LateName, LostReply
+from tests.unit.test_doctor import ByPath
 
 SMALL = Scale(rounds=90, race_seconds=20.0, looks=2, look_seconds=0.5)  # where something is never seen
 PATIENT = replace(SMALL, look_seconds=30.0)  # where everything is, however busy this host
@@ -129,21 +130,6 @@ class Believing(Posix):
         if name in self._absent and os.path.islink(name):
             return
         super().symlink(value, name, at)
-
-
-class ByPath(Posix):
-    """A handle is the path under which it was opened, as on sshfs."""
-
-    def __init__(self) -> None:
-        self._paths: dict[int, str] = {}
-
-    def opendir(self, path: str) -> int:
-        handle = super().opendir(path)
-        self._paths[handle] = path
-        return handle
-
-    def symlink(self, value: str, name: str, at: int | None = None) -> None:
-        super().symlink(value, name if at is None else f"{self._paths[at]}/{name}")
 
 
 class Still(Posix):
