@@ -17,7 +17,7 @@ from infra.cluster.errors import ClusterError
 from infra.cluster.shape import Shape
 
 # A machine with much to do may stand still for seconds: no node of a test is to be taken for dead then.
-STEADY = Shape(kill_wait_seconds=3, node_silence_seconds=300)
+STEADY = Shape(kill_wait_seconds=3, node_silence_seconds=60)
 IMPATIENT = replace(STEADY, node_silence_seconds=10)
 # Not below TMPDIR, which may have a space in its name, or a long one: SLURM can have neither.
 SHORT = "/tmp"

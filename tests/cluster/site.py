@@ -138,7 +138,10 @@ class Site:
         wait_until(
             lambda: self.state(run) in kinds or self.state(run).is_final,
             seconds,
-            lambda: f"{wanted}, not {self.told(run)}; SLURM says {self.slurm_says(run)}",
+            lambda: (
+                f"{wanted}, not {self.told(run)}; SLURM says {self.slurm_says(run)}; "
+                f"alive: {self.processes()}; printed: {self.printed(run)}"
+            ),
         )
         assert self.state(run) in kinds, self.told(run)
         return self.last(run).message
