@@ -58,7 +58,7 @@ verify-prefect: setup ## minutes beside a server that goes away, and limits that
 
 verify-cluster: setup ## whatever SLURM does to a job, on private clusters: side by side
 	@echo '== on a private SLURM'
-	@$(bin)/python -m pytest tests/cluster -n 8 --maxschedchunk 1 -m cluster $(ARGS)
+	@$(bin)/python -m pytest tests/cluster -n 5 --maxschedchunk 1 -m cluster $(ARGS)
 
 verify-nfs: setup ## real NFS with two clients, three kinds of mount side by side, in user-mode-linux (five minutes at most)
 	@echo '== on real NFS'

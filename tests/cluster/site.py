@@ -23,7 +23,7 @@ from tests.end_to_end.prefect.ground import Ground
 from tests.fakes_runs import FakeRuns
 from tests.waiting import wait_until
 
-SECONDS = 60.0
+SECONDS = 120.0
 POLL_SECONDS = 60.0
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+ [A-Z]+ +")
 

@@ -61,7 +61,9 @@ def test_one_that_ignores_term_is_killed_and_its_dataset_comes_back(make_site: M
     run = holding(site, environment=site.ground.environment | {"PHASELINE_GRACE_SECONDS": "600"})
     site.cancel(run)
     assert "cancelled" in site.wait(run, RunState.CANCELLED)
-    assert not os.path.lexists(site.ground.root / "RAW" / "ds0" / f"ended.{site.ground.stages[0]}.1"), "killed in it"
+    # SLURM kills one process after the other: the poller may have seen its child die, which is no failure now.
+    if os.path.lexists(site.ground.root / "RAW" / "ds0" / f"ended.{site.ground.stages[0]}.1"):
+        assert ended(site).startswith("retry:-:0:0:")
     site.finish()
 
 

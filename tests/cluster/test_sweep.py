@@ -119,7 +119,7 @@ def test_without_a_controller_the_sweep_goes_on_and_says_so(make_site: MakeSite,
     assert "nothing to do" in done.stdout
     own_cluster.up()
     site.ground.gates.open("ds0.1")
-    site.wait(run, RunState.COMPLETED, 120)
+    site.wait(run, RunState.COMPLETED, 200)
     site.finish()
 
 
