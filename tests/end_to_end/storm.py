@@ -256,9 +256,9 @@ class Storm:
     def _is_asked_for(self, spec: StageSpec, dataset: str) -> bool:
         """Tell whether an operator's mark on a quarantined dataset is yet to be carried out, or not to its end."""
         at, tag = self._at(spec.reads) / "_failed" / dataset, names.tag(spec.name, dataset)
-        with suppress(FileNotFoundError):  # moved meanwhile
+        with suppress(FileNotFoundError):  # moved meanwhile, or what a poller tries there when it starts
             there = os.listdir(at)
-            last = max(int(name.rpartition(".")[2]) for name in there if name.startswith(f"ended.{tag}."))
+            last = max((int(name.rpartition(".")[2]) for name in there if name.startswith(f"ended.{tag}.")), default=0)
             is_quarantined = parse_ended(os.readlink(at / names.ended(tag, last))).kind is EndKind.QUARANTINE
             return not is_quarantined or f"retry.{spec.name}" in there or f"retry.{tag}.{last}" in there
         return True
